@@ -1,0 +1,241 @@
+"""contract: sums of products. Transpose, broadcast, sum and dot are its cases.
+
+The parameter is the dimension semantics itself, so vmap adds a factor and transposition exchanges
+an operand with the result: both are edits of data. ``sizes`` holds the factors that only the
+result has (a broadcast). Factors are numbered in order of first appearance, so equal contractions are one op.
+
+Accumulation is in ``out_dtype``, which is the operands' dtype unless it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from verax.compiler.ir.dtypes import DType
+from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.op import (
+    Again,
+    Emitter,
+    Factor,
+    Factors,
+    MaybeSlots,
+    Op,
+    Slots,
+)
+from verax.compiler.ir.program import Builder
+from verax.compiler.ir.sizes import Shape, Size
+from verax.compiler.ir.types import ArrayType, Type, has_tangent
+from verax.compiler.ops.pointwise import Convert, add_any
+
+Labels: TypeAlias = tuple[int, ...]
+
+
+class Contract(Op, name="contract"):
+    """``contract(((0, 1), (1, 2)), (0, 2))`` is a matrix product.
+
+    Args:
+        ins: per operand, the factor on each dimension; one or two operands.
+        out: the factor on each dimension of the result; what it leaves out is summed.
+        sizes: (factor, size) of the factors that no operand has.
+        out_dtype: the dtype of the result and of the accumulation, or None for the operands'.
+    """
+
+    ins: tuple[Labels, ...]
+    out: Labels
+    sizes: tuple[tuple[int, Size], ...] = ()
+    out_dtype: DType | None = None
+
+    def validate(self) -> None:
+        if not 1 <= len(self.ins) <= 2:
+            raise ShapeError(f"contract takes one or two operands, got {len(self.ins)}")
+        for labels in (*self.ins, self.out):
+            if len(set(labels)) != len(labels):
+                raise ShapeError(f"contract: a factor stands twice on one operand: {labels}")
+        missing = set(self.out) - {f for d in self.ins for f in d} - {f for f, _ in self.sizes}
+        if missing:
+            raise ShapeError(f"contract: no operand tells the size of the factors {missing}")
+
+    def factors(self, *shapes: Shape) -> Factors:
+        return Factors(
+            tuple(tuple((f,) for f in d) for d in self.ins),
+            (tuple((f,) for f in self.out),),
+            {f: "add" for d in self.ins for f in d if f not in self.out},
+            frozenset(),
+            dict(self.sizes),
+        )
+
+    def dtype(self, *ts: ArrayType) -> DType:
+        if len({t.dtype for t in ts}) > 1:
+            raise DTypeError(f"contract: the operands have dtypes {ts[0].dtype}, {ts[1].dtype}")
+        return self.out_dtype or ts[0].dtype
+
+    def local(
+        self, parts: Mapping[Factor, int], xts: Sequence[Type], yts: Sequence[Type]
+    ) -> Contract:
+        sizes = tuple((f, _part(n, parts.get(f, 1))) for f, n in self.sizes)
+        return Contract(self.ins, self.out, sizes, self.out_dtype)
+
+    def tangent(self, b: Builder, xs: Slots, ys: Slots, ts: MaybeSlots) -> list[int | None]:
+        if not has_tangent(b.types[ys[0]]):
+            return [None]
+        out = None
+        for i, t in enumerate(ts):
+            if t is not None:
+                terms = [t if k == i else x for k, x in enumerate(xs)]
+                out = add_any(b, out, b.emit(self, *terms))
+        return [out]
+
+    def linear(self, n: int) -> tuple[frozenset[int], ...]:
+        return tuple(frozenset({i}) for i in range(n))
+
+    def transpose(
+        self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
+    ) -> MaybeSlots:
+        (i,) = [k for k, x in enumerate(xs) if x is None]
+        ct, dtype = cts[0], _array(xts[i]).dtype
+        assert ct is not None
+        operands = [ct if k == i else x for k, x in enumerate(xs)]
+        if self.out_dtype not in (None, dtype):  # the other operand meets a wider cotangent
+            operands = [widen(b, x, self.out_dtype) for x in operands if x is not None]
+        ins = tuple(self.out if k == i else d for k, d in enumerate(self.ins))
+        told = {f for d in ins for f in d}
+        sizes = tuple((f, n) for f, n in zip(self.ins[i], xts[i].shape) if f not in told)
+        out = b.emit(canonical(ins, self.ins[i], sizes), *[x for x in operands if x is not None])
+        out = widen(b, out, dtype)
+        return [out if k == i else None for k in range(len(xs))]
+
+    def batch(
+        self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
+    ) -> tuple[Sequence[int], Sequence[bool]]:
+        new = -1
+        ins = tuple((new, *d) if m else d for d, m in zip(self.ins, mapped))
+        op = canonical(ins, (new, *self.out), self.sizes, self.out_dtype)
+        return [b.emit(op, *xs)], [True]
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
+    ) -> list[str]:
+        dtype, acc = xts[0].dtype, yts[0].dtype
+        size: dict[int, Size] = dict(self.sizes)
+        for d, t in zip(self.ins, xts):
+            size.update(zip(d, t.shape))
+
+        def typed(labels: Labels, of: DType) -> ArrayType:
+            return ArrayType(tuple(size[f] for f in labels), of)
+
+        operands = []
+        for k, (x, d) in enumerate(zip(xs, self.ins)):  # first sum what stands on one operand only
+            kept = {f for j, other in enumerate(self.ins) if j != k for f in other} | set(self.out)
+            short = tuple(f for f in d if f in kept)
+            drop = [i for i, f in enumerate(d) if f not in kept]
+            of = acc if len(xs) == 1 else dtype
+            if of is not dtype:
+                x = e.op(f"stablehlo.convert {x} : ({typed(d, dtype).mlir}) -> {typed(d, of).mlir}")
+            operands.append(
+                (
+                    lower_sum(e, x, typed(d, of), drop),
+                    short,
+                )
+            )
+        x, labels = operands[0]
+        if len(operands) == 2:
+            y, other = operands[1]
+            both = [f for f in labels if f in other and f in self.out]
+            summed = [f for f in labels if f in other and f not in self.out]
+            natural = (
+                *both,
+                *[f for f in labels if f not in other],
+                *[f for f in other if f not in labels],
+            )
+            batching = f"batching_dims = {_at(labels, both)} x {_at(other, both)}, " if both else ""
+            x = e.op(
+                f"stablehlo.dot_general {x}, {y}, {batching}contracting_dims = "
+                f"{_at(labels, summed)} x {_at(other, summed)} : ({typed(labels, dtype).mlir}, "
+                f"{typed(other, dtype).mlir}) -> {typed(natural, acc).mlir}"
+            )
+            labels = natural
+        order = tuple(f for f in self.out if f in labels)
+        if order != labels:
+            x = e.op(
+                f"stablehlo.transpose {x}, dims = {_at(labels, order)} : "
+                f"({typed(labels, acc).mlir}) -> {typed(order, acc).mlir}"
+            )
+        if order != self.out:
+            x = e.op(
+                f"stablehlo.broadcast_in_dim {x}, dims = {_at(self.out, order)} : "
+                f"({typed(order, acc).mlir}) -> {typed(self.out, acc).mlir}"
+            )
+        return [x]
+
+
+def _part(n: Size, parts: int) -> Size:
+    return n if parts == 1 else n // parts
+
+
+def _array(t: Type) -> ArrayType:
+    assert isinstance(t, ArrayType)
+    return t
+
+
+def _at(labels: Labels, wanted: Iterable[int]) -> str:
+    return "[" + ", ".join(str(labels.index(f)) for f in wanted) + "]"
+
+
+def lower_sum(e: Emitter, x: str, t: ArrayType, axes: Sequence[int]) -> str:
+    """Write the sum over ``axes``; x itself where there are none."""
+    if not axes:
+        return x
+    scalar = ArrayType((), t.dtype)
+    zero = e.constant(0, scalar)
+    out = ArrayType(tuple(n for i, n in enumerate(t.shape) if i not in axes), t.dtype)
+    return e.op(
+        f"stablehlo.reduce({x} init: {zero}) applies stablehlo.add across dimensions = "
+        f"[{', '.join(map(str, axes))}] : ({t.mlir}, {scalar.mlir}) -> {out.mlir}"
+    )
+
+
+def canonical(
+    ins: Iterable[Labels],
+    out: Labels,
+    sizes: Iterable[tuple[int, Size]] = (),
+    out_dtype: DType | None = None,
+) -> Contract:
+    """The contraction with its factors numbered in order of first appearance."""
+    ins = tuple(ins)
+    number: dict[int, int] = {}
+    for f in (*[f for d in ins for f in d], *out):
+        number.setdefault(f, len(number))
+    return Contract(
+        tuple(tuple(number[f] for f in d) for d in ins),
+        tuple(number[f] for f in out),
+        tuple(sorted((number[f], n) for f, n in sizes)),
+        out_dtype,
+    )
+
+
+def repeat(n: Size, t: ArrayType) -> Contract:
+    """The op that repeats a value of type t n times along a new first dimension."""
+    return canonical([tuple(range(t.ndim))], (t.ndim, *range(t.ndim)), [(t.ndim, n)])
+
+
+def broadcast(shape: Shape, dims: Sequence[int]) -> Contract:
+    """The op that gives ``shape``; ``dims[i]`` is where dimension i of the operand stands."""
+    sizes = [(i, n) for i, n in enumerate(shape) if i not in dims]
+    return canonical([tuple(dims)], tuple(range(len(shape))), sizes)
+
+
+def permute(perm: Sequence[int]) -> Contract:
+    """The op whose result has dimension ``perm[i]`` of the operand as its dimension i."""
+    return canonical([tuple(range(len(perm)))], tuple(perm))
+
+
+def total(ndim: int, axes: Iterable[int]) -> Contract:
+    """The op that sums over ``axes``."""
+    dropped = set(axes)
+    return canonical([tuple(range(ndim))], tuple(i for i in range(ndim) if i not in dropped))
+
+
+def widen(b: Builder, x: int, dtype: DType | None) -> int:
+    """x in another dtype, or x itself."""
+    return x if dtype is None or _array(b.types[x]).dtype is dtype else b.emit(Convert(dtype), x)

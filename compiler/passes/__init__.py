@@ -1,0 +1,1 @@
+"""Program -> Program, one pass per file."""

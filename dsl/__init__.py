@@ -1,0 +1,1 @@
+"""What users write: the language, neural network layers, optimisers."""

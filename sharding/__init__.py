@@ -1,0 +1,1 @@
+"""Axes, meshes and cuts: an algebra that knows no programs, on the standard library alone."""

@@ -1,0 +1,1 @@
+"""verax: a pure-functional, staged array language on XLA."""
