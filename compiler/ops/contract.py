@@ -2,7 +2,8 @@
 
 The parameter is the dimension semantics itself, so vmap adds a factor and transposition exchanges
 an operand with the result: both are edits of data. ``sizes`` holds the factors that only the
-result has (a broadcast). Factors are numbered in order of first appearance, so equal contractions are one op.
+result has (a broadcast). Factors are numbered in order of first appearance, so equal contractions
+are one op.
 
 Accumulation is in ``out_dtype``, which is the operands' dtype unless it is given.
 """
