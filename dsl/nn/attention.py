@@ -1,0 +1,109 @@
+"""Multi-head attention with rotary positions and a mask.
+
+The heads are a dimension of the weights, so a mesh axis can cut them: with ``query``, ``key`` and
+``value`` cut by heads and ``out`` cut by heads too, a layer needs one all-reduce.
+"""
+
+from __future__ import annotations
+
+import math
+
+from verax.compiler.ir.dtypes import DType, float32
+from verax.compiler.ir.errors import ShapeError
+from verax.dsl.lang.array import AnyArray
+from verax.dsl.lang.creation import arange
+from verax.dsl.lang.elementwise import cos, exp, sin, where
+from verax.dsl.lang.key import Key
+from verax.dsl.lang.linear import einsum
+from verax.dsl.lang.manipulation import concat
+from verax.dsl.lang.promotion import convert
+from verax.dsl.lang.reductions import softmax
+from verax.dsl.lang.struct import struct
+from verax.dsl.nn.dropout import dropout
+from verax.dsl.nn.linear import scaled_normal
+from verax.prng import split
+
+
+def causal_mask(length: int) -> AnyArray:
+    """``bool[length, length]``: position t (row) sees s (column) where s <= t."""
+    at = arange(length)
+    return at[:, None] >= at[None, :]
+
+
+def rotary(x: AnyArray, *, base: float = 10000.0) -> AnyArray:
+    """Rotate pairs of features by their position: ``[..., T, heads, size]``, size even.
+
+    Feature i is paired with i + size/2 and turned by ``t * base**(-2i/size)`` at position t, so
+    that products of queries and keys depend on the distance of their positions only.
+
+    Source: Su et al., RoFormer (2021).
+    """
+    length, size = x.shape[-3], x.shape[-1]
+    if size % 2:
+        raise ShapeError(f"rotary needs an even head size, got {size} in {x.type}")
+    half = size // 2
+    rates = exp(arange(half, dtype=float32) * (-2.0 * math.log(base) / size))
+    angles = (arange(length, dtype=float32)[:, None] * rates)[:, None, :]
+    c, s = convert(cos(angles), x.dtype), convert(sin(angles), x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return concat([a * c - b * s, a * s + b * c], axis=-1)
+
+
+@struct
+class MultiHeadAttention:
+    """``[..., T, width] -> [..., T, width]``.
+
+    Source: Vaswani et al., Attention is all you need (2017).
+    """
+
+    query: AnyArray
+    """[width, heads, size]"""
+    key: AnyArray
+    """[width, heads, size]"""
+    value: AnyArray
+    """[width, heads, size]"""
+    out: AnyArray
+    """[heads, size, width]"""
+
+    @staticmethod
+    def init(
+        width: int, heads: int, *, key: Key, gain: float = 1.0, dtype: DType = float32
+    ) -> MultiHeadAttention:
+        """``gain`` scales the output, so that a residual branch can start small."""
+        if width % heads:
+            raise ShapeError(f"attention: the width {width} is not a multiple of {heads} heads")
+        size = width // heads
+        q, k, v, o = split(key, 4)
+        return MultiHeadAttention(
+            *[scaled_normal(each, (width, heads, size), width, dtype) for each in (q, k, v)],
+            scaled_normal(o, (heads, size, width), width, dtype, gain),
+        )
+
+    def __call__(
+        self,
+        x: AnyArray,
+        mask: AnyArray | None = None,
+        *,
+        rotate: bool = True,
+        dropout_rate: float = 0.0,
+        key: Key | None = None,
+    ) -> AnyArray:
+        """Attend from every position to those that the mask allows.
+
+        Args:
+            mask: ``bool[T, T]``, rows attend to columns; None allows all.
+            rotate: give queries and keys their positions by ``rotary``.
+            dropout_rate: the share of attention weights that is dropped, if a key is given.
+        """
+        q, k, v = (
+            einsum("... t w, w h s -> ... t h s", x, weight)
+            for weight in (self.query, self.key, self.value)
+        )
+        if rotate:
+            q, k = rotary(q), rotary(k)
+        scores = einsum("... t h s, ... u h s -> ... h t u", q, k) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            scores = where(mask, scores, -1e30 if scores.dtype.bits >= 32 else -1e4)
+        weights = dropout(softmax(scores, axis=-1), dropout_rate, key=key)
+        mixed = einsum("... h t u, ... u h s -> ... t h s", weights, v)
+        return einsum("... t h s, h s w -> ... t w", mixed, self.out)

@@ -1,0 +1,94 @@
+"""Affine maps of the last dimension, and the two of them with a nonlinearity between: an MLP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from verax.compiler.ir.dtypes import DType, float32
+from verax.dsl.lang.array import AnyArray
+from verax.dsl.lang.creation import zeros
+from verax.dsl.lang.elementwise import gelu
+from verax.dsl.lang.key import Key
+from verax.dsl.lang.struct import field, struct
+from verax.prng import split, truncated_normal
+
+
+def scaled_normal(
+    key: Key, shape: tuple[int, ...], fan_in: int, dtype: DType = float32, gain: float = 1.0
+) -> AnyArray:
+    """Weights of variance gain**2 / fan_in: a normal truncated at two deviations, rescaled.
+
+    0.87962566 is the deviation of the standard normal truncated at +-2.
+    """
+    scale = gain / math.sqrt(max(1, fan_in)) / 0.87962566103423978
+    return truncated_normal(key, -2.0, 2.0, shape, dtype) * scale
+
+
+@struct
+class Linear:
+    """``x @ weight + bias``: ``[..., n_in] -> [..., n_out]``.
+
+    >>> import verax as vx
+    >>> layer = vx.nn.Linear.init(3, 2, key=vx.random.key(0))
+    >>> layer(vx.ones((5, 3))).shape
+    (5, 2)
+    """
+
+    weight: AnyArray
+    """[n_in, n_out]"""
+    bias: AnyArray | None
+    """[n_out]"""
+
+    @staticmethod
+    def init(
+        n_in: int,
+        n_out: int,
+        *,
+        key: Key,
+        bias: bool = True,
+        gain: float = 1.0,
+        dtype: DType = float32,
+    ) -> Linear:
+        """Weights of variance gain**2 / n_in; a bias of zeros."""
+        weight = scaled_normal(key, (n_in, n_out), n_in, dtype, gain)
+        return Linear(weight, zeros((n_out,), dtype=dtype) if bias else None)
+
+    def __call__(self, x: AnyArray) -> AnyArray:
+        y: AnyArray = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+
+@struct
+class MLP:
+    """``down(activation(up(x)))``: ``[..., width] -> [..., width]``."""
+
+    up: Linear
+    down: Linear
+    activation: Callable[[AnyArray], AnyArray] = field(static=True)
+
+    @staticmethod
+    def init(
+        width: int,
+        hidden: int,
+        *,
+        key: Key,
+        n_out: int | None = None,
+        bias: bool = True,
+        gain: float = 1.0,
+        activation: Callable[[AnyArray], AnyArray] = gelu,
+        dtype: DType = float32,
+    ) -> MLP:
+        """``gain`` scales the second layer, so that residual branches can start small."""
+        first, second = split(key)
+        return MLP(
+            Linear.init(width, hidden, key=first, bias=bias, dtype=dtype),
+            Linear.init(
+                hidden, width if n_out is None else n_out, key=second, bias=bias, gain=gain,
+                dtype=dtype,
+            ),
+            activation,
+        )  # fmt: skip
+
+    def __call__(self, x: AnyArray) -> AnyArray:
+        return self.down(self.activation(self.up(x)))

@@ -1,0 +1,156 @@
+"""Transformations of gradients: a pair of pure functions, and the way to chain them.
+
+Source of the shape of this library: the pair ``(init, update)`` of optax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from verax.compiler.ir.dtypes import float32, int32
+from verax.dsl.lang import tree
+from verax.dsl.lang.array import AnyArray
+from verax.dsl.lang.creation import zeros, zeros_like
+from verax.dsl.lang.elementwise import minimum, sqrt
+from verax.dsl.lang.promotion import asarray, convert
+from verax.dsl.lang.reductions import sum as array_sum
+from verax.dsl.lang.struct import struct
+from verax.dsl.optim.schedule import Schedule, constant
+from verax.sharding.errors import VeraxError
+
+Params = TypeVar("Params")
+Updates = TypeVar("Updates")
+
+
+class Transform(NamedTuple):
+    """``init(params) -> state`` and ``update(updates, state, params) -> (updates, state)``."""
+
+    init: Callable[[Any], Any]
+    update: Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+def chain(*transforms: Transform) -> Transform:
+    """Apply the transformations one after the other; the state is the tuple of their states."""
+
+    def init(params: Any) -> Any:
+        return tuple(t.init(params) for t in transforms)
+
+    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        states = []
+        for t, s in zip(transforms, state, strict=True):
+            updates, s = t.update(updates, s, params)
+            states.append(s)
+        return updates, tuple(states)
+
+    return Transform(init, update)
+
+
+def apply_updates(params: Params, updates: Any) -> Params:
+    """``params + updates``, leaf by leaf, in the parameters' dtypes."""
+    moved: Params = tree.map(lambda p, u: p + convert(u, p.dtype), params, updates)
+    return moved
+
+
+def global_norm(updates: Any) -> AnyArray:
+    """The Euclidean norm of all leaves together: a float32 scalar."""
+    total: AnyArray = asarray(0.0, float32)
+    for leaf in tree.leaves(updates):
+        wide = convert(leaf, float32)
+        total = total + array_sum(wide * wide)
+    return sqrt(total)
+
+
+def _stateless(update: Callable[[Any, Any], Any]) -> Transform:
+    return Transform(lambda params: (), lambda u, state, params: (update(u, params), state))
+
+
+def clip_by_global_norm(limit: float) -> Transform:
+    """Scale the updates down so that their global norm is at most ``limit``.
+
+    Source: Pascanu et al., On the difficulty of training recurrent neural networks (2013).
+    """
+    if not limit > 0:
+        raise VeraxError(f"clip_by_global_norm: the limit must be positive, got {limit}")
+
+    def update(updates: Any, params: Any) -> Any:
+        factor = minimum(1.0, limit / (global_norm(updates) + 1e-12))
+        return tree.map(lambda u: u * convert(factor, u.dtype), updates)
+
+    return _stateless(update)
+
+
+def add_decayed_weights(rate: float, mask: Callable[[Any], Any] | None = None) -> Transform:
+    """Add ``rate * param`` to the updates; ``mask(params)`` is a tree of bools: which leaves."""
+
+    def update(updates: Any, params: Any) -> Any:
+        chosen = tree.map(lambda p: True, params) if mask is None else mask(params)
+        return tree.map(lambda u, p, on: u + rate * p if on else u, updates, params, chosen)
+
+    return _stateless(update)
+
+
+@struct
+class AdamState:
+    """Steps done, and the running means of the gradient and of its square."""
+
+    count: AnyArray
+    mean: Any
+    square: Any
+
+
+def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Transform:
+    """Divide the running mean of the gradient by the root of that of its square, both unbiased.
+
+    Source: Kingma, Ba, Adam (2015).
+    """
+
+    def init(params: Any) -> AdamState:
+        return AdamState(
+            zeros((), dtype=int32), tree.map(zeros_like, params), tree.map(zeros_like, params)
+        )
+
+    def update(updates: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
+        count = state.count + 1
+        mean = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, updates)
+        square = tree.map(lambda s, g: b2 * s + (1 - b2) * (g * g), state.square, updates)
+        steps = convert(count, float32)
+        first, second = 1 - asarray(b1, float32) ** steps, 1 - asarray(b2, float32) ** steps
+        scaled = tree.map(
+            lambda m, s: (m / convert(first, m.dtype)) / (sqrt(s / convert(second, s.dtype)) + eps),
+            mean,
+            square,
+        )
+        return scaled, AdamState(count, mean, square)
+
+    return Transform(init, update)
+
+
+def trace(decay: float, *, nesterov: bool = False) -> Transform:
+    """Momentum: accumulate ``t = g + decay * t``; with ``nesterov``, look one step ahead."""
+
+    def init(params: Any) -> Any:
+        return tree.map(zeros_like, params)
+
+    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        state = tree.map(lambda g, t: g + decay * t, updates, state)
+        if nesterov:
+            updates = tree.map(lambda g, t: g + decay * t, updates, state)
+            return updates, state
+        return state, state
+
+    return Transform(init, update)
+
+
+def scale_by_schedule(rate: float | Schedule) -> Transform:
+    """Multiply by ``-rate``, a number or a function of the step: the last link of an optimiser."""
+    schedule = constant(rate) if isinstance(rate, int | float) else rate
+
+    def init(params: Any) -> AnyArray:
+        return zeros((), dtype=int32)
+
+    def update(updates: Any, state: AnyArray, params: Any) -> tuple[Any, AnyArray]:
+        factor = -schedule(state)
+        return tree.map(lambda u: u * convert(factor, u.dtype), updates), state + 1
+
+    return Transform(init, update)

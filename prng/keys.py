@@ -1,0 +1,221 @@
+"""Keys: making, splitting, folding, and the raw bits that everything else is made of.
+
+A key is consumed by sampling from it or splitting it, once; ``fold_in`` derives further keys from
+it, each with other data, and a key that is folded is not sampled. Element i of a result is one
+threefry block of (key, i), with i the 64-bit row-major index in the whole array.
+
+Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from verax.compiler.ir.dtypes import DType, uint8, uint16, uint32, uint64
+from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.bits import OR, SHIFT_LEFT, SHIFT_RIGHT_LOGICAL, XOR
+from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.layout import Iota, Reshape
+from verax.compiler.ops.pointwise import ADD, MUL, Convert, splat
+from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
+from verax.compiler.ops.slicing import Concatenate, Slice
+from verax.dsl.lang.array import Array
+from verax.dsl.lang.creation import asarray
+from verax.dsl.lang.key import Key, consume, derive
+from verax.dsl.lang.value import Value, apply, apply_all
+
+Shape: TypeAlias = int | Sequence[int]
+IMPL = "threefry2x32"
+_MASK = 0xFFFFFFFF
+_UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
+
+
+def key(seed: int | Array) -> Key:
+    """A new key.
+
+    Args:
+        seed: a Python int (its lowest 64 bits count) or a scalar integer array.
+
+    >>> import verax as vx
+    >>> vx.random.uniform(vx.random.key(0), (2,))
+    Array([0.947667  , 0.97853255], dtype=float32)
+    """
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        return wrap_key_data(_pair(_scalar(seed >> 32), _scalar(seed)))
+    if not isinstance(seed, Array) or not seed.dtype.is_integer or seed.shape != ():
+        raise DTypeError(
+            f"a seed is an int or a scalar integer array, got {getattr(seed, 'type', type(seed))}",
+            fix="vx.random.key(0)",
+        )
+    return wrap_key_data(_pair(*_halves(seed)))
+
+
+def key_data(key: Key) -> Array:
+    """The two 32-bit words of a key, ``uint32[..., 2]``; reading them consumes the key."""
+    consume(key, "key_data")
+    return apply(KeyData(), key)
+
+
+def wrap_key_data(data: Array) -> Key:
+    """The key whose words these are; ``data`` is ``uint32[..., 2]``."""
+    if data.dtype is not uint32 or data.shape[-1:] != (2,):
+        raise DTypeError(f"key data is uint32[..., 2], got {data.type}")
+    made = apply(KeyWrap(IMPL), data)
+    assert isinstance(made, Key)
+    return made
+
+
+def split(key: Key, num: Shape = 2) -> Key:
+    """``num`` independent keys (an array of keys: index it, iterate over it, or map over it).
+
+    >>> import verax as vx
+    >>> a, b = vx.random.split(vx.random.key(0))
+    >>> a.shape
+    ()
+    """
+    one(key, "split")
+    consume(key, "split")
+    shape = _shape(num)
+    high, low = _blocks(key, shape)
+    return wrap_key_data(_pair(high, low))
+
+
+def fold_in(key: Key, data: int | Array) -> Key:
+    """A key derived from a key and an integer, such as a step or a layer number.
+
+    The key itself is not consumed, so that one key serves many numbers; the same number twice is
+    an error where it can be seen, and so is sampling from a key that was folded.
+    """
+    one(key, "fold_in")
+    derive(key, data if isinstance(data, int) else None)
+    if isinstance(data, int):
+        high, low = _scalar(data >> 32), _scalar(data)
+    elif data.dtype.is_integer and data.shape == ():
+        high, low = _halves(data)
+    else:
+        raise DTypeError(f"fold_in takes an int or a scalar integer array, got {data.type}")
+    return wrap_key_data(_pair(*apply_all(Threefry(), *_words(key), high, low)))
+
+
+def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Array:
+    """Uniform random bits as unsigned integers: ``dtype[shape]``.
+
+    Args:
+        dtype: uint8, uint16, uint32 or uint64.
+    """
+    one(key, "bits")
+    consume(key, "bits")
+    return raw_bits(key, _shape(shape), dtype)
+
+
+# Below: what the distributions share. They consume their key once, under their own name.
+
+
+def raw_bits(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
+    """``bits`` of a key that the caller has consumed."""
+    if _UINTS.get(dtype.bits) is not dtype:
+        raise DTypeError(f"bits are uint8, uint16, uint32 or uint64, got {dtype}")
+    high, low = _blocks(key, shape)
+    if dtype is not uint64:
+        mixed = apply(XOR, high, low)
+        return mixed if dtype is uint32 else apply(Convert(dtype), mixed)
+    wide, narrow = (apply(Convert(uint64), x) for x in (high, low))
+    return apply(OR, apply(SHIFT_LEFT, wide, _filled(32, shape, uint64)), narrow)
+
+
+def raw_split(key: Key, num: int = 2) -> list[Key]:
+    """``split`` of a key that the caller has consumed."""
+    pairs = _pair(*_blocks(key, (num,)))
+    return [wrap_key_data(_row(pairs, i)) for i in range(num)]
+
+
+def one(key: Key, what: str) -> None:
+    """Raise unless ``key`` is a single key."""
+    if not isinstance(key, Key):
+        raise DTypeError(
+            f"{what} takes a key, got {getattr(key, 'type', type(key).__name__)}",
+            fix="key = vx.random.key(0)",
+        )
+    if key.shape != ():
+        raise ShapeError(
+            f"{what} takes one key, got an array of keys of shape {list(key.shape)}",
+            fix=f"map over the keys: vx.vmap(lambda k: vx.random.{what}(k))(keys)",
+        )
+
+
+def _blocks(key: Key, shape: tuple[int, ...]) -> list[Array]:
+    """Both words of the threefry block of every index in ``shape``."""
+    words = [_repeated(word, shape) for word in _words(key)]
+    high, low = _counters(shape)
+    return apply_all(Threefry(), *words, high, low)
+
+
+def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The 64-bit row-major index of every element, as two 32-bit words.
+
+    One iota per dimension, scaled and added: a cut dimension needs its own part of its iota only.
+    """
+    total = 1
+    for n in shape:
+        total *= n
+    dtype = uint32 if total <= 1 << 32 else uint64
+    index = _filled(0, shape, dtype)
+    stride = 1
+    for d in reversed(range(len(shape))):
+        if shape[d] > 1:
+            along = apply(broadcast(shape, (d,)), apply(Iota(shape[d], dtype)))
+            if stride > 1:
+                along = apply(MUL, along, _filled(stride, shape, dtype))
+            index = apply(ADD, index, along)
+        stride *= shape[d]
+    if dtype is uint32:
+        return _filled(0, shape, uint32), index
+    high = apply(SHIFT_RIGHT_LOGICAL, index, _filled(32, shape, uint64))
+    return apply(Convert(uint32), high), apply(Convert(uint32), index)
+
+
+def _words(key: Key) -> list[Array]:
+    data = apply(KeyData(), key)
+    return [apply(Reshape(()), apply(Slice(((i, i + 1, 1),)), data)) for i in (0, 1)]
+
+
+def _row(pairs: Array, i: int) -> Array:
+    return apply(Reshape((2,)), apply(Slice(((i, i + 1, 1), None)), pairs))
+
+
+def _pair(high: Array, low: Array) -> Array:
+    """The words side by side along a new last dimension."""
+    parts = [apply(Reshape((*x.shape, 1)), x) for x in (high, low)]
+    return apply(Concatenate(high.ndim), *parts)
+
+
+def _halves(x: Array) -> tuple[Array, Array]:
+    """The high and the low 32 bits of a scalar integer; a narrower one has no high bits."""
+    low = apply(Convert(uint32), x)
+    if x.dtype.bits <= 32:
+        return _scalar(0), low
+    wide = apply(Convert(uint64), x)
+    high = apply(SHIFT_RIGHT_LOGICAL, wide, _filled(32, (), uint64))
+    return apply(Convert(uint32), high), low
+
+
+def _scalar(value: int) -> Array:
+    return _filled(value & _MASK, (), uint32)
+
+
+def _filled(value: int, shape: tuple[int, ...], dtype: DType) -> Array:
+    return apply(splat(value, ArrayType(shape, dtype)))
+
+
+def _repeated(x: Value, shape: tuple[int, ...]) -> Array:
+    return apply(broadcast(shape, ()), x) if shape else asarray(x)
+
+
+def _shape(shape: Shape) -> tuple[int, ...]:
+    """A shape as a tuple of ints, or a ShapeError."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(not isinstance(n, int) or n < 0 for n in sizes):
+        raise ShapeError(f"a shape is made of ints >= 0, got {sizes}", fix="shape=(8, 16)")
+    return sizes
