@@ -4,6 +4,7 @@ Bits are threefry2x32 in counter mode and equal, bit for bit, those of jax.rando
 depend on the key and the global index only, never on the mesh. A key is used once; see keys.py.
 """
 
+from verax.dsl.lang.key import Key
 from verax.prng.distributions import (
     bernoulli,
     categorical,
@@ -16,7 +17,7 @@ from verax.prng.distributions import (
     truncated_normal,
     uniform,
 )
-from verax.prng.keys import Key, bits, fold_in, key, key_data, split, wrap_key_data
+from verax.prng.keys import bits, fold_in, key, key_data, split, wrap_key_data
 
 __all__ = [
     "Key",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 
-from verax.compiler.ir.dtypes import DType, bool_, float32, int32, uint8, uint32
+from verax.compiler.ir.dtypes import DType, bool_, float32, int32, real_of, uint8, uint32
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.arithmetic import COMPLEX
 from verax.compiler.ops.bits import OR, SHIFT_RIGHT_LOGICAL, Bitcast
 from verax.compiler.ops.pointwise import Convert, splat
 from verax.compiler.ops.sort import Sort
 from verax.dsl.lang import creation, elementwise, indexing, manipulation, reductions, searching
 from verax.dsl.lang.array import Array, ArrayLike
+from verax.dsl.lang.axes import axis_of
 from verax.dsl.lang.cumulative import cumulative_sum
 from verax.dsl.lang.dtypes import finfo, iinfo
 from verax.dsl.lang.key import Key, consume
@@ -49,14 +51,14 @@ def _uniform(
 ) -> Array:
     _real("uniform", dtype)
     low, high = (broadcast_to(asarray(x, dtype), shape) for x in (minval, maxval))
-    mantissa = finfo(dtype).nmant
+    mantissa = _mantissa_bits(dtype)
     word = _UINTS[dtype.bits]
     random = raw_bits(key, shape, uint8 if mantissa < 8 else word)
     width = random.dtype.bits
     random = convert(random, word)
-    shift, one_bits = width - mantissa, finfo(dtype).bits_of_one
-    random = apply(SHIFT_RIGHT_LOGICAL, random, _like(shift, random))
-    random = apply(OR, random, _like(one_bits, random))
+    random = apply(SHIFT_RIGHT_LOGICAL, random, _like(width - mantissa, random))
+    bias = (1 << (dtype.bits - mantissa - 2)) - 1
+    random = apply(OR, random, _like(bias << mantissa, random))  # the exponent of 1
     unit = apply(Bitcast(dtype), random) - 1.0
     return elementwise.maximum(low, unit * (high - low) + low)
 
@@ -70,11 +72,10 @@ def normal(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
 def _normal(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
     if dtype.is_complex:
         re, im = raw_split(key)
-        real = creation.real_dtype(dtype)
-        parts = [_normal(k, shape, real) / math.sqrt(2) for k in (re, im)]
-        return elementwise.complex(*parts)
-    low = finfo(dtype).above_minus_one
-    u = _uniform(key, shape, dtype, low, 1.0)
+        parts = [_normal(k, shape, real_of(dtype)) / math.sqrt(2) for k in (re, im)]
+        return apply(COMPLEX, *parts)
+    above = finfo(dtype).eps / 2 - 1.0  # the float next to -1, towards 0
+    u = _uniform(key, shape, dtype, above, 1.0)
     return elementwise.erf_inv(u) * math.sqrt(2)
 
 
@@ -92,10 +93,12 @@ def truncated_normal(
     _take(key, "truncated_normal")
     _real("truncated_normal", dtype)
     low, high = asarray(lower, dtype), asarray(upper, dtype)
-    full = broadcast_shapes("truncated_normal", low.shape, high.shape) if shape is None else shape
+    full = (
+        broadcast_shapes(low.shape, high.shape, name="truncated_normal") if shape is None else shape
+    )
     root2 = math.sqrt(2)
     a, b = elementwise.erf(low / root2), elementwise.erf(high / root2)
-    x = elementwise.erf_inv(_uniform(key, _shape(full), dtype, a, b)) * root2
+    x = elementwise.erf_inv(_uniform(key, _shape(shape), dtype, a, b)) * root2
     inside = [
         elementwise.nextafter(elementwise.stop_gradient(end), asarray(to, dtype))
         for end, to in ((low, math.inf), (high, -math.inf))
@@ -141,7 +144,7 @@ def categorical(key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None
     _take(key, "categorical")
     scores = asarray(logits)
     _real("categorical", scores.dtype)
-    at = manipulation.normalize_axis("categorical", axis, scores.ndim)
+    at = axis_of("categorical", axis, scores.type)
     batch = (*scores.shape[:at], *scores.shape[at + 1 :])
     sizes = batch if shape is None else _shape(shape)
     lead = len(sizes) - len(batch)
@@ -198,7 +201,7 @@ def _permutation(key: Key, x: int | ArrayLike, axis: int) -> Array:
     if isinstance(x, int):
         return _shuffle(key, creation.arange(x))
     values = asarray(x)
-    at = manipulation.normalize_axis("permutation", axis, values.ndim)
+    at = axis_of("permutation", axis, values.type)
     if values.ndim == 1:
         return _shuffle(key, values)
     order = _shuffle(key, creation.arange(values.shape[at]))
@@ -231,7 +234,7 @@ def choice(
     _take(key, "choice")
     sizes = _shape(shape)
     values = None if isinstance(a, int) else asarray(a)
-    at = 0 if values is None else manipulation.normalize_axis("choice", axis, values.ndim)
+    at = 0 if values is None else axis_of("choice", axis, values.type)
     n = a if isinstance(a, int) else asarray(a).shape[at]
     draws = math.prod(sizes)
     if n <= 0 < draws:
@@ -258,6 +261,10 @@ def _draw(key: Key, n: int, shape: tuple[int, ...], replace: bool, p: Array | No
     total = cumulative_sum(p)
     u = _uniform(key, shape, p.dtype, 0.0, 1.0)
     return searching.searchsorted(total, total[-1] * (1.0 - u))
+
+
+def _mantissa_bits(dtype: DType) -> int:
+    return -math.frexp(finfo(dtype).eps)[1] + 1
 
 
 def _take(key: Key, what: str) -> None:

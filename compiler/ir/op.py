@@ -78,7 +78,7 @@ class Emitter(Protocol):
     def constant(self, value: bool | int | float | complex, t: ArrayType) -> str:
         """A splat constant."""
 
-    def block(self, types: Sequence[ArrayType], write: Callable[[list[str]], Sequence[str]]) -> str:
+    def block(self, types: Sequence[Type], write: Callable[[list[str]], Sequence[str]]) -> str:
         """The text of a region ``{ ^bb0(...): ... stablehlo.return ... }`` with fresh arguments."""
 
     def inline(self, p: Program, xs: Sequence[str]) -> list[str]:
@@ -90,9 +90,9 @@ class Emitter(Protocol):
     def outline(
         self,
         key: str,
-        types: Sequence[ArrayType],
+        types: Sequence[Type],
         write: Callable[[list[str]], Sequence[str]],
-        out_types: Sequence[ArrayType],
+        out_types: Sequence[Type],
         xs: Sequence[str],
         *,
         inlineable: bool = True,
@@ -101,6 +101,9 @@ class Emitter(Protocol):
 
     def custom_target(self, name: str) -> None:
         """The module needs this FFI target (LAPACK)."""
+
+    def channel(self) -> int:
+        """A number, from 1, that no other collective of the module has."""
 
 
 class _Interned(type):

@@ -146,8 +146,13 @@ class Term:
 
 
 Number: TypeAlias = Term | bool | int | float | complex
-Rule: TypeAlias = Callable[..., Term]
-"""Tangent rules take (tangent, result, *operands), pullbacks (cotangent, *operands)."""
+Rule: TypeAlias = Callable[..., Term | None]
+"""Tangent rules take (tangent, result, *operands), pullbacks (cotangent, *operands).
+
+A tangent rule gives None where the derivative is zero for this dtype; a pullback never does.
+"""
+Writer: TypeAlias = Callable[[Emitter, Sequence[str], Sequence[ArrayType], ArrayType], str]
+"""Writes the lowering of a function that is no single operation; gives the name of the result."""
 
 
 class Entry(NamedTuple):
@@ -160,6 +165,7 @@ class Entry(NamedTuple):
     linear: tuple[frozenset[int], ...]
     pullbacks: tuple[Rule | None, ...]
     result: Callable[[DType], DType]
+    write: Writer | None
 
 
 TABLE: dict[str, Entry] = {}
@@ -203,7 +209,8 @@ class Pointwise(Elementwise, name="pointwise"):
         for t, rule in zip(ts, rules):
             if t is not None and rule is not None:
                 d = rule(Term(b, t), y, *operands)
-                out = d if out is None else out + d
+                if d is not None:
+                    out = d if out is None else out + d
         return [None if out is None else out.slot]
 
     def linear(self, n: int) -> tuple[frozenset[int], ...]:
@@ -219,7 +226,9 @@ class Pointwise(Elementwise, name="pointwise"):
         for x, rule in zip(xs, self.entry.pullbacks):
             if x is None:
                 assert rule is not None, f"{self.fn} is declared linear without a pullback"
-                out.append(rule(Term(b, ct), *operands).slot)
+                back = rule(Term(b, ct), *operands)
+                assert back is not None, f"the pullback of {self.fn} gives nothing"
+                out.append(back.slot)
             else:
                 out.append(None)
         return out
@@ -227,7 +236,10 @@ class Pointwise(Elementwise, name="pointwise"):
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
     ) -> list[str]:
-        return [e.op(write_call(self.entry.hlo, xs, xts, yts[0]))]
+        entry = self.entry
+        if entry.write is not None:
+            return [entry.write(e, xs, xts, yts[0])]
+        return [e.op(write_call(entry.hlo, xs, xts, yts[0]))]
 
     def __repr__(self) -> str:
         return self.fn
@@ -269,6 +281,7 @@ def define(
     linear: Sequence[set[int]] = (),
     pullbacks: Sequence[Rule | None] = (),
     result: Callable[[DType], DType] = same,
+    write: Writer | None = None,
 ) -> Pointwise:
     """Add an entry to the table and return its op.
 
@@ -276,6 +289,7 @@ def define(
         tangents: per operand its rule, or None where its derivative is zero; None altogether where
             the function is piecewise constant or takes no floating point.
         linear: the sets of operands in which it is jointly linear; each needs its ``pullbacks``.
+        write: the lowering, where one operation ``hlo`` is not enough (or not for all dtypes).
 
     Raises:
         TypeError: the entry lacks a part of its story, or stands in the table already.
@@ -295,6 +309,7 @@ def define(
         tuple(frozenset(operands) for operands in linear),
         tuple(pullbacks),
         result,
+        write,
     )
     op = SPELLINGS[fn] = Pointwise(fn)
     return op

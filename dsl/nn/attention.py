@@ -12,12 +12,12 @@ from verax.compiler.ir.dtypes import DType, float32
 from verax.compiler.ir.errors import ShapeError
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import arange
+from verax.dsl.lang.einsum import einsum
 from verax.dsl.lang.elementwise import cos, exp, sin, where
+from verax.dsl.lang.joining import concat
 from verax.dsl.lang.key import Key
-from verax.dsl.lang.linear import einsum
-from verax.dsl.lang.manipulation import concat
 from verax.dsl.lang.promotion import convert
-from verax.dsl.lang.reductions import softmax
+from verax.dsl.lang.softmax import softmax
 from verax.dsl.lang.struct import struct
 from verax.dsl.nn.dropout import dropout
 from verax.dsl.nn.linear import scaled_normal
@@ -74,9 +74,12 @@ class MultiHeadAttention:
             raise ShapeError(f"attention: the width {width} is not a multiple of {heads} heads")
         size = width // heads
         q, k, v, o = split(key, 4)
+        into = (width, heads, size)
         return MultiHeadAttention(
-            *[scaled_normal(each, (width, heads, size), width, dtype) for each in (q, k, v)],
-            scaled_normal(o, (heads, size, width), width, dtype, gain),
+            query=scaled_normal(q, into, width, dtype),
+            key=scaled_normal(k, into, width, dtype),
+            value=scaled_normal(v, into, width, dtype),
+            out=scaled_normal(o, (heads, size, width), width, dtype, gain),
         )
 
     def __call__(

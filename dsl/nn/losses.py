@@ -7,8 +7,8 @@ from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import arange
 from verax.dsl.lang.elementwise import where
 from verax.dsl.lang.manipulation import expand_dims
-from verax.dsl.lang.reductions import logsumexp
 from verax.dsl.lang.reductions import sum as array_sum
+from verax.dsl.lang.softmax import logsumexp
 
 
 def cross_entropy(logits: AnyArray, labels: AnyArray) -> AnyArray:

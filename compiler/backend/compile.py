@@ -1,0 +1,238 @@
+"""Programs -> executables, cached by content: the same program compiles once in a process.
+
+The key is the program, the types of the concrete inputs (with their specs), the wished specs of the
+results and what is donated. Two threads that ask for one key compile once; a compile that fails
+leaves nothing behind, and its error names the user's line.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from verax.compiler.backend import pjrt
+from verax.compiler.backend.emit import Module, module, spmd_module
+from verax.compiler.backend.pjrt import Buffer, block, get, is_deleted, move, put
+from verax.compiler.ir.errors import BackendError, DonationError
+from verax.compiler.ir.program import Program
+from verax.compiler.ir.span import Span, places
+from verax.compiler.ir.types import KeyType, Type
+from verax.compiler.passes.pipeline import Prepared, prepare
+from verax.sharding.errors import source_line
+from verax.sharding.spec import Spec
+
+__all__ = [
+    "Cost",
+    "Executable",
+    "Memory",
+    "block",
+    "executable",
+    "get",
+    "is_deleted",
+    "move",
+    "put",
+]
+
+Key: TypeAlias = tuple[Program, tuple[Type, ...], tuple[Spec | None, ...] | None, tuple[int, ...]]
+
+
+class Cost(NamedTuple):
+    """What one device does in one run, as XLA estimates it."""
+
+    flops: float
+    bytes_accessed: float
+
+
+class Memory(NamedTuple):
+    """Bytes on one device; ``aliased`` are those of outputs that lie in donated inputs."""
+
+    arguments: int
+    outputs: int
+    temporaries: int
+    aliased: int
+    code: int
+
+
+class Executable:
+    """A compiled program: call it with buffers.
+
+    Attributes:
+        program: what one device runs.
+        in_types: what the inputs are moved to where they lie elsewhere.
+        out_types: the types of the results, with their specs.
+        comm: the table of communication that the partitioner wrote.
+        text: the StableHLO.
+        donate: the inputs whose buffers a call takes.
+    """
+
+    __slots__ = (
+        "_handlers", "_keys", "_loaded", "_moves", "_run",
+        "comm", "donate", "in_types", "out_types", "program", "text",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        ready: Prepared,
+        given: Sequence[Type],
+        text: str,
+        loaded: Any,
+        donate: tuple[int, ...],
+    ) -> None:
+        self.program, self.comm = ready.program, ready.comm
+        self.in_types, self.out_types = ready.in_types, ready.out_types
+        self.text, self.donate = text, donate
+        self._loaded, self._run = loaded, loaded.execute_sharded
+        self._handlers = [pjrt.handler(pjrt.physical(t, ready.mesh)) for t in ready.out_types]
+        lie = [pjrt.physical(t) for t in given]
+        wanted = [pjrt.physical(t, ready.mesh) for t in ready.in_types]
+        self._moves = [(i, a, b) for i, (a, b) in enumerate(zip(lie, wanted)) if a is not b]
+        keys = (i for i, t in enumerate(ready.out_types) if isinstance(t, KeyType))
+        self._keys = [] if ready.mesh is None else list(keys)
+
+    def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        """Start a run; returns the buffers of its results, which fill in the background.
+
+        Raises:
+            DonationError: a buffer was given away before.
+            BackendError: XLA failed; what fails later is raised where the result is read.
+        """
+        if self._moves or self.donate or self._keys:
+            return self._careful(buffers)
+        try:
+            out: list[Buffer] = self._run(buffers).consume_with_handlers(self._handlers)
+            return out
+        except pjrt.XlaError as error:
+            raise self._failed(error, buffers) from None
+
+    def _careful(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        placed = list(buffers)
+        for i, source, target in self._moves:
+            placed[i] = move(placed[i], source, target)
+        try:
+            out: list[Buffer] = self._run(placed).consume_with_handlers(self._handlers)
+        except pjrt.XlaError as error:
+            raise self._failed(error, placed) from None
+        for i in self.donate:  # also where XLA had no use for the memory
+            buffers[i].delete()
+        for i in self._keys:
+            out[i] = pjrt.first_shard(out[i])
+        return out
+
+    def _failed(self, error: Exception, buffers: Sequence[Buffer]) -> BackendError | DonationError:
+        for i, buffer in enumerate(buffers):
+            if is_deleted(buffer):
+                return DonationError(
+                    f"input {i} was used after its memory had been given away",
+                    fix="use what the call returned, or do not donate this argument",
+                )
+        m = self.memory()
+        needs = (
+            f"; a run needs {m.arguments} bytes of arguments, {m.outputs} of results "
+            f"and {m.temporaries} of temporaries"
+        )
+        return pjrt.failed(error, needs)
+
+    def cost(self) -> Cost:
+        """Operations and traffic, estimated by XLA."""
+        return Cost(*pjrt.cost(self._loaded))
+
+    def memory(self) -> Memory:
+        """What a run needs, as XLA laid it out."""
+        return Memory(*pjrt.memory(self._loaded))
+
+    def optimized(self) -> str:
+        """The HLO that XLA made of the text."""
+        text: str = self._loaded.get_hlo_text()
+        return text
+
+
+_CACHE: dict[Key, Executable] = {}
+_BUILDING: dict[Key, threading.Lock] = {}
+
+
+def executable(
+    p: Program,
+    in_types: tuple[Type, ...],
+    out_specs: tuple[Spec | None, ...] | None = None,
+    donate: tuple[int, ...] = (),
+) -> Executable:
+    """The compiled program; from the cache where the same was compiled before.
+
+    Args:
+        p: the global program.
+        in_types: the types of the concrete inputs; they may carry specs.
+        out_specs: per result its wished spec or None; None altogether for what comes naturally.
+        donate: the inputs whose memory the run may take.
+
+    Raises:
+        ShardingError: the inputs lie on two meshes.
+        BackendError: XLA refused the program.
+    """
+    key = (p, in_types, out_specs, donate)
+    found = _CACHE.get(key)
+    if found is not None:
+        return found
+    with _BUILDING.setdefault(key, threading.Lock()):
+        found = _CACHE.get(key)
+        if found is None:
+            found = _CACHE[key] = _build(*key)
+    _BUILDING.pop(key, None)
+    return found
+
+
+def _build(
+    p: Program,
+    in_types: tuple[Type, ...],
+    out_specs: tuple[Spec | None, ...] | None,
+    donate: tuple[int, ...],
+) -> Executable:
+    ready = prepare(p, in_types, out_specs)
+    if ready.mesh is None:
+        made = module(ready.program, donate)
+    else:
+        made = spmd_module(ready.program, ready.mesh, ready.in_types, ready.out_types, donate)
+    for target in sorted(made.targets):
+        pjrt.need(target)
+    try:
+        loaded = pjrt.load(made.text, ready.mesh)
+    except pjrt.XlaError as error:
+        raise refused(str(error), made) from None
+    return Executable(ready, in_types, made.text, loaded, donate)
+
+
+# errors ------------------------------------------------------------------------------------------
+
+_PLACE = re.compile(r"^(?:\w+: )?(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): error: ", re.M)
+_ALIAS = re.compile(r"loc\(#s(\d+)\)$")
+_NOISE = re.compile(r"\n?<unknown>:0: error: Failed to parse using StableHLO.*", re.S)
+
+
+def refused(message: str, made: Module) -> BackendError:
+    """XLA's refusal of a module, with the user's line that the operation came from."""
+    text = _NOISE.sub("", message)
+    return BackendError(f"XLA refused the program: {text}", places=_blamed(text, made))
+
+
+def _blamed(message: str, made: Module) -> list[str]:
+    found = _PLACE.search(message)
+    if found is not None and found["file"] != "-":
+        return [source_line(found["file"], int(found["line"]))]
+    lines = made.text.splitlines()
+    if found is not None:
+        return _place_of(lines[int(found["line"]) - 1 :], made.spans)
+    for target in made.targets:  # a failure without a place may name the target of a call
+        if target in message:
+            calls = [i for i, line in enumerate(lines) if f"@{target}(" in line]
+            return _place_of(lines[calls[0] :], made.spans) if calls else []
+    return []
+
+
+def _place_of(lines: Iterable[str], spans: Sequence[Span]) -> list[str]:
+    """The place of the first operation that ends in these lines."""
+    for line in lines:
+        alias = _ALIAS.search(line)
+        if alias is not None:
+            return places(spans[int(alias[1])])
+    return []

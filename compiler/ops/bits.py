@@ -1,0 +1,58 @@
+"""Ops on bits: logic on booleans and integers, shifts, counts, and reading bits as another dtype.
+
+None has a derivative. A shift by the width or more gives 0 (or all sign bits for the arithmetic
+shift right), where C leaves it open; so does a negative shift, whose bits are a large number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verax.compiler.ir.dtypes import DType
+from verax.compiler.ir.errors import DTypeError
+from verax.compiler.ir.op import Emitter, no_tangent, not_linear
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.pointwise import BITS, INTEGER, Elementwise, define
+
+NOT = define("not", "stablehlo.not", 1, BITS, None)
+AND = define("and", "stablehlo.and", 2, BITS, None)
+OR = define("or", "stablehlo.or", 2, BITS, None)
+XOR = define("xor", "stablehlo.xor", 2, BITS, None)
+SHIFT_LEFT = define("shift_left", "stablehlo.shift_left", 2, INTEGER, None)
+SHIFT_RIGHT_ARITHMETIC = define(
+    "shift_right_arithmetic", "stablehlo.shift_right_arithmetic", 2, INTEGER, None
+)
+SHIFT_RIGHT_LOGICAL = define(
+    "shift_right_logical", "stablehlo.shift_right_logical", 2, INTEGER, None
+)
+POPCNT = define("popcnt", "stablehlo.popcnt", 1, INTEGER, None)
+CLZ = define("clz", "stablehlo.count_leading_zeros", 1, INTEGER, None)
+
+
+class Bitcast(Elementwise, name="bitcast"):
+    """The same bits read as another dtype of the same width."""
+
+    to: DType
+
+    def dtype(self, *ts: ArrayType) -> DType:
+        source = ts[0].dtype
+        for dtype in (source, self.to):
+            if dtype.is_bool or dtype.is_complex:
+                raise DTypeError(f"bitcast takes integers and real floating point, not {dtype}")
+        if source.bits != self.to.bits:
+            raise DTypeError(
+                f"bitcast keeps the width: {source} has {source.bits} bits, "
+                f"{self.to} has {self.to.bits}"
+            )
+        return self.to
+
+    tangent = no_tangent
+    transpose = not_linear
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
+    ) -> list[str]:
+        if xts[0] is yts[0]:
+            return [xs[0]]
+        signature = f"({xts[0].mlir}) -> {yts[0].mlir}"
+        return [e.op(f"stablehlo.bitcast_convert {xs[0]} : {signature}")]

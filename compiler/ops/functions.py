@@ -1,0 +1,178 @@
+"""Elementary and special functions: one line tells the operation, the domain and the derivative.
+
+Derivatives are written with the result where that is cheaper (``tanh``, ``logistic``), and factored
+so that nothing cancels or overflows where the function itself does not: ``(1 - x) * (1 + x)``, not
+``1 - x * x``. All complex functions are holomorphic, so one formula serves both lines and planes;
+square roots are multiplied in the order that puts the branch cuts where the function has them.
+
+XLA's own lowering is used where it is exact to some units in the last place. Where it is not, the
+op writes a better one: the complex circular functions by their real parts (XLA loses all digits of
+a small imaginary part), the logistic function of float16 in float32 (it overflows).
+
+Law: against SciPy in every dtype, and against finite differences, in ``tests/laws``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from verax.compiler.ir.dtypes import DType, float8_e4m3fn, float8_e5m2, float16, float32, real_of
+from verax.compiler.ir.errors import DerivativeError
+from verax.compiler.ir.op import Emitter
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.pointwise import INEXACT, REAL, Term, Writer, define, write_call
+
+TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+HALF_ROOT_PI = math.sqrt(math.pi) / 2
+FLOAT8 = (float8_e4m3fn, float8_e5m2)
+
+
+# lowerings ---------------------------------------------------------------------------------------
+
+
+def through_float32(hlo: str, *narrow: DType) -> Writer:
+    """The operation ``hlo``, computed in float32 for these dtypes."""
+
+    def write(e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yt: ArrayType) -> str:
+        if yt.dtype not in narrow:
+            return e.op(write_call(hlo, xs, xts, yt))
+        wide = ArrayType(yt.shape, float32)
+        ws = [write_convert(e, x, xt, wide) for x, xt in zip(xs, xts)]
+        return write_convert(e, e.op(write_call(hlo, ws, [wide] * len(ws), wide)), wide, yt)
+
+    return write
+
+
+def write_convert(e: Emitter, x: str, t: ArrayType, to: ArrayType) -> str:
+    return e.op(f"stablehlo.convert {x} : ({t.mlir}) -> {to.mlir}")
+
+
+def by_parts(hlo: str, re: tuple[str, str], im: tuple[str, str], im_sign: int = 1) -> Writer:
+    """The operation ``hlo``, of complex ``a + bi`` as ``re(a) re(b) + i im(a) im(b)``."""
+
+    def write(e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yt: ArrayType) -> str:
+        if not yt.dtype.is_complex:
+            return e.op(write_call(hlo, xs, xts, yt))
+        part = ArrayType(yt.shape, real_of(yt.dtype))
+        a = e.op(f"stablehlo.real {xs[0]} : ({yt.mlir}) -> {part.mlir}")
+        b = e.op(f"stablehlo.imag {xs[0]} : ({yt.mlir}) -> {part.mlir}")
+        u = write_product(e, re, a, b, part)
+        v = write_product(e, im, a, b, part)
+        if im_sign < 0:
+            v = e.op(write_call("stablehlo.negate", [v], [part], part))
+        return e.op(write_call("stablehlo.complex", [u, v], [part, part], yt))
+
+    return write
+
+
+def write_product(e: Emitter, names: tuple[str, str], a: str, b: str, t: ArrayType) -> str:
+    f, g = (e.op(write_call(name, [x], [t], t)) for name, x in zip(names, (a, b)))
+    return e.op(write_call("stablehlo.multiply", [f, g], [t, t], t))
+
+
+SINE, COSINE, HYPERBOLIC_SINE, HYPERBOLIC_COSINE = (
+    "stablehlo.sine", "stablehlo.cosine", "chlo.sinh", "chlo.cosh",
+)  # fmt: skip
+
+
+# exponentials and logarithms ---------------------------------------------------------------------
+
+EXP = define("exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y])
+EXPM1 = define("expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)])
+LOG = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x])
+LOG1P = define("log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)])
+LOGISTIC = define(
+    "logistic", "stablehlo.logistic", 1, INEXACT, [lambda t, y, x: t * (y * (1 - y))],
+    write=through_float32("stablehlo.logistic", float16, *FLOAT8),
+)  # fmt: skip
+
+# roots -------------------------------------------------------------------------------------------
+
+SQRT = define("sqrt", "stablehlo.sqrt", 1, INEXACT, [lambda t, y, x: t / (y * 2)])
+RSQRT = define("rsqrt", "stablehlo.rsqrt", 1, INEXACT, [lambda t, y, x: t * (y / x) * -0.5])
+CBRT = define("cbrt", "stablehlo.cbrt", 1, REAL, [lambda t, y, x: t / (y * y * 3)])
+
+# circular functions ------------------------------------------------------------------------------
+
+SIN = define(
+    "sin", SINE, 1, INEXACT, [lambda t, y, x: t * x.apply(COS)],
+    write=by_parts(SINE, (SINE, HYPERBOLIC_COSINE), (COSINE, HYPERBOLIC_SINE)),
+)  # fmt: skip
+COS = define(
+    "cos", COSINE, 1, INEXACT, [lambda t, y, x: -(t * x.apply(SIN))],
+    write=by_parts(COSINE, (COSINE, HYPERBOLIC_COSINE), (SINE, HYPERBOLIC_SINE), -1),
+)  # fmt: skip
+TAN = define("tan", "stablehlo.tan", 1, INEXACT, [lambda t, y, x: t * (y * y + 1)])
+ASIN = define("asin", "chlo.asin", 1, INEXACT, [lambda t, y, x: t / root_of_1_minus_square(x)])
+ACOS = define("acos", "chlo.acos", 1, INEXACT, [lambda t, y, x: -t / root_of_1_minus_square(x)])
+ATAN = define("atan", "chlo.atan", 1, INEXACT, [lambda t, y, x: t / (x * x + 1)])
+ATAN2 = define(
+    "atan2", "stablehlo.atan2", 2, REAL,
+    [lambda t, y, u, v: t * over_square(v, u, v), lambda t, y, u, v: -(t * over_square(u, u, v))],
+)  # fmt: skip
+
+
+def root_of_1_minus_square(x: Term) -> Term:
+    return (1 - x).apply(SQRT) * (1 + x).apply(SQRT)
+
+
+def over_square(w: Term, u: Term, v: Term) -> Term:
+    """``w / (u * u + v * v)`` where w is u or v, without leaving the range of the dtype."""
+    a, b = magnitude(u), magnitude(v)
+    scale = a.gt(b).where(a, b)
+    p, q = u / scale, v / scale
+    return w / scale / (p * p + q * q) / scale
+
+
+def magnitude(x: Term) -> Term:
+    return x.lt(0).where(-x, x)
+
+
+# hyperbolic functions ----------------------------------------------------------------------------
+
+SINH = define(
+    "sinh", HYPERBOLIC_SINE, 1, INEXACT, [lambda t, y, x: t * x.apply(COSH)],
+    write=by_parts(HYPERBOLIC_SINE, (HYPERBOLIC_SINE, COSINE), (HYPERBOLIC_COSINE, SINE)),
+)  # fmt: skip
+COSH = define(
+    "cosh", HYPERBOLIC_COSINE, 1, INEXACT, [lambda t, y, x: t * x.apply(SINH)],
+    write=by_parts(HYPERBOLIC_COSINE, (HYPERBOLIC_COSINE, COSINE), (HYPERBOLIC_SINE, SINE)),
+)  # fmt: skip
+TANH = define("tanh", "stablehlo.tanh", 1, INEXACT, [lambda t, y, x: t * ((1 - y) * (1 + y))])
+ASINH = define("asinh", "chlo.asinh", 1, INEXACT, [lambda t, y, x: t / (x * x + 1).apply(SQRT)])
+ACOSH = define(
+    "acosh", "chlo.acosh", 1, INEXACT,
+    [lambda t, y, x: t / ((x - 1).apply(SQRT) * (x + 1).apply(SQRT))],
+)  # fmt: skip
+ATANH = define("atanh", "chlo.atanh", 1, INEXACT, [lambda t, y, x: t / ((1 - x) * (1 + x))])
+
+# special functions -------------------------------------------------------------------------------
+
+ERF = define("erf", "chlo.erf", 1, REAL, [lambda t, y, x: t * bell(x) * TWO_OVER_ROOT_PI])
+ERFC = define(
+    "erfc", "chlo.erfc", 1, REAL, [lambda t, y, x: t * bell(x) * -TWO_OVER_ROOT_PI],
+    write=through_float32("chlo.erfc", *FLOAT8),
+)  # fmt: skip
+ERF_INV = define(
+    "erf_inv", "chlo.erf_inv", 1, REAL, [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI]
+)
+LGAMMA = define("lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)])
+DIGAMMA = define(
+    "digamma", "chlo.digamma", 1, REAL, [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)]
+)
+POLYGAMMA = define(
+    "polygamma", "chlo.polygamma", 2, REAL,
+    [lambda t, y, n, x: no_order(), lambda t, y, n, x: t * (n + 1).apply(POLYGAMMA, x)],
+)  # fmt: skip
+
+
+def bell(x: Term) -> Term:
+    return (-(x * x)).apply(EXP)
+
+
+def no_order() -> Term:
+    raise DerivativeError(
+        "polygamma has no derivative in its order",
+        fix="keep the order out of what is differentiated: vx.stop_gradient(n)",
+    )

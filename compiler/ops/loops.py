@@ -1,0 +1,513 @@
+"""while and scan: loops over a carry. Operands stand in the order consts, carry, xs.
+
+A while runs its body as long as ``cond`` holds, and at most ``bound`` times if it has a bound. A
+scan runs its body ``length`` times, with row i of the xs in step i, and stacks what the body gives
+beside the carry. Reverse mode works on scans: a while with a bound is split as a scan of
+conditionals.
+
+Law: a carry that is active, unknown or mapped after one step is so from the start, so every rule
+looks for the least fixed point over the carry. A carry that became linear may start from a known
+value: it is a tangent that depends on nothing yet, so it is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from verax.compiler.ir.dtypes import bool_, int32
+from verax.compiler.ir.errors import DerivativeError, EffectError, InternalError, ShapeError
+from verax.compiler.ir.op import Again, Emitter, MaybeSlots, Slots, not_linear
+from verax.compiler.ir.program import Builder, Program, rearrange
+from verax.compiler.ir.sizes import Size
+from verax.compiler.ir.span import places
+from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ops.control import (
+    INDEX,
+    Cond,
+    Control,
+    Halves,
+    Source,
+    agree,
+    any_of,
+    emit_some,
+    filled,
+    given,
+    present,
+    route,
+    spread,
+    takes,
+    where,
+    with_outs,
+    with_tangents,
+)
+from verax.compiler.ops.pointwise import ADD, Convert, zeros
+from verax.compiler.ops.reduce import Reduce
+from verax.compiler.ops.values import chosen, repeated, swapped
+
+R = TypeVar("R")
+Mask: TypeAlias = tuple[bool, ...]
+
+CONDITION = ArrayType((), bool_)
+
+
+class While(Control, name="while"):
+    """``while cond(carry): carry = body(carry)``, at most ``bound`` times.
+
+    Args:
+        cond: takes consts and carry, gives one boolean.
+        body: takes consts and carry, gives the next carry.
+        n_consts: how many of the operands are consts; the rest are the carry.
+        bound: the most steps that it takes, or None; reverse mode needs one.
+    """
+
+    cond: Program
+    body: Program
+    n_consts: int
+    bound: int | None = None
+
+    def validate(self) -> None:
+        agree("while: cond takes", self.body.in_types, self.cond.in_types)
+        agree("while: cond gives", (CONDITION,), self.cond.out_types)
+        agree("while: body gives", self.body.in_types[self.n_consts :], self.body.out_types)
+        if self.bound is not None and self.bound < 0:
+            raise ShapeError(f"while: the bound is {self.bound}, expected a count of steps")
+
+    def types(self, *ts: Type) -> tuple[Type, ...]:
+        takes("while", self.body.in_types, ts)
+        return self.body.out_types
+
+    def jvp(
+        self, b: Builder, xs: Slots, ts: MaybeSlots, again: Again
+    ) -> tuple[Sequence[int], MaybeSlots]:
+        c, n = self.n_consts, len(xs)
+        active = given(ts)
+        body, carry = settle(lambda a: again(self.body, (*active[:c], *a), a), active[c:])
+        consts = present(ts[:c])
+        ins = [*xs[:c], *consts, *xs[c:], *_starts(b, xs[c:], ts[c:], carry)]
+        order = _grouped((c, n - c), (len(consts), sum(carry)))
+        at = [*range(c), *range(c + len(consts), n + len(consts))]
+        cond = _widened(self.cond, [b.types[x] for x in ins], at)
+        op = While(cond, rearrange(body, order), c + len(consts), self.bound)
+        return with_tangents(b.emit_all(op, *ins), carry)
+
+    transpose = not_linear  # its condition needs a known carry, so the passes split it first
+
+    def split(self, b: Builder, xs: MaybeSlots, again: Again) -> Halves:
+        if self.bound is None:
+            raise DerivativeError(
+                "reverse mode through a while loop needs a bound on the number of its steps",
+                fix="while_loop(cond, body, init, max_steps=100)",
+                places=places(b.span),
+            )
+        return self.as_scan().split(b, xs, again)
+
+    def as_scan(self) -> Scan:
+        """A scan of ``bound`` steps that keep the carry once the condition is false."""
+        assert self.bound is not None
+        b = Builder()
+        ins = [b.input(t) for t in self.body.in_types]
+        go = b.emit(Convert(int32), b.inline(self.cond, ins)[0])
+        stay = _widened(_identity(self.body.out_types), self.body.in_types,
+                        range(self.n_consts, len(ins)))  # fmt: skip
+        body = b.finish(b.emit_all(Cond((stay, self.body)), go, *ins))
+        return Scan(body, self.n_consts, len(self.body.outs), self.bound, False)
+
+    def batch(
+        self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
+    ) -> tuple[Sequence[int], Sequence[bool]]:
+        c, consts = self.n_consts, tuple(mapped[: self.n_consts])
+
+        def step(carry: Mask) -> tuple[tuple[Program, Program, bool], Mask]:
+            cond, (each,) = again(self.cond, (*consts, *carry), n)
+            carry = tuple([each or m for m in carry])
+            body, out = again(self.body, (*consts, *carry), n, carry)
+            return (cond, body, each), out
+
+        (cond, body, each), carry = settle(step, tuple(mapped[c:]))
+        xs = [*xs[:c], *_mapped(b, n, xs[c:], mapped[c:], carry)]
+        if each:
+            cond, body = self._any_example(cond, body, b)
+        return b.emit_all(While(cond, body, c, self.bound), *xs), carry
+
+    def _any_example(self, cond: Program, body: Program, b: Builder) -> tuple[Program, Program]:
+        """Run while any example runs; those that are done keep their carry."""
+        if self.effects:
+            raise EffectError(
+                "vmap of a while loop that runs a different number of steps for each example would "
+                f"repeat its effects ({', '.join(sorted(self.effects))})",
+                places=places(b.span),
+            )
+        u = Builder()
+        (each,) = u.inline(cond, [u.input(t) for t in cond.in_types])
+        any_runs = u.finish([u.emit(Reduce("or", (0,)), each)])
+        v = Builder()
+        ins = [v.input(t) for t in body.in_types]
+        (runs,), ys = v.inline(cond, ins), v.inline(body, ins)
+        kept = [chosen(v, runs, y, x) for y, x in zip(ys, ins[self.n_consts :])]
+        return any_runs, v.finish(kept)
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[Type], yts: Sequence[Type]
+    ) -> list[str]:
+        consts, carry = list(xs[: self.n_consts]), xs[self.n_consts :]
+        if self.bound is None:
+            return write_loop(
+                e, carry, yts,
+                lambda args: e.inline(self.cond, [*consts, *args])[0],
+                lambda args: e.inline(self.body, [*consts, *args]),
+            )  # fmt: skip
+        end = e.constant(self.bound, INDEX)
+
+        def go(args: list[str]) -> str:
+            more = write_less(e, args[0], end)
+            holds = e.inline(self.cond, [*consts, *args[1:]])[0]
+            return e.op(f"stablehlo.and {more}, {holds} : {CONDITION.mlir}")
+
+        def step(args: list[str]) -> list[str]:
+            return [write_next(e, args[0]), *e.inline(self.body, [*consts, *args[1:]])]
+
+        return write_loop(e, [e.constant(0, INDEX), *carry], [INDEX, *yts], go, step)[1:]
+
+
+class Parts(NamedTuple):
+    """Something per operand of a scan, in its three groups."""
+
+    consts: tuple[bool, ...]
+    carry: tuple[bool, ...]
+    xs: tuple[bool, ...]
+
+    @property
+    def all(self) -> Mask:
+        return (*self.consts, *self.carry, *self.xs)
+
+
+class Scan(Control, name="scan"):
+    """``for x in xs: carry, y = body(carry, x)``; gives the last carry and the stacked ys.
+
+    Args:
+        body: takes consts, carry and rows of the xs; gives the next carry and rows of the ys.
+        n_consts, n_carry: how many of the operands are consts and carry; the rest are xs.
+        length: the number of steps, and the first dimension of all xs and ys.
+        reverse: whether the last row comes first.
+    """
+
+    body: Program
+    n_consts: int
+    n_carry: int
+    length: Size
+    reverse: bool = False
+
+    def validate(self) -> None:
+        carry = self.body.in_types[self.n_consts : self.n_consts + self.n_carry]
+        agree("scan: body gives a carry of", carry, self.body.out_types[: self.n_carry])
+
+    def types(self, *ts: Type) -> tuple[Type, ...]:
+        c, k = self.n_consts + self.n_carry, self.n_carry
+        ins, outs = self.body.in_types, self.body.out_types
+        takes("scan", (*ins[:c], *[t.stacked(self.length) for t in ins[c:]]), ts)
+        return (*outs[:k], *[t.stacked(self.length) for t in outs[k:]])
+
+    def _parts(self, mask: Sequence[bool]) -> Parts:
+        c, k = self.n_consts, self.n_consts + self.n_carry
+        return Parts(tuple(mask[:c]), tuple(mask[c:k]), tuple(mask[k:]))
+
+    def _settle(
+        self, step: Callable[[Mask, Mask], tuple[R, Sequence[bool]]], mask: Sequence[bool]
+    ) -> tuple[R, Mask, Parts]:
+        """The fixed point of a pass over the body: its result, the mask of the outputs, the parts.
+
+        ``step`` gets the mask of the inputs and that of the outputs that are forced to be so.
+        """
+        consts, start, xs = self._parts(mask)
+        rest = (False,) * (len(self.body.outs) - self.n_carry)
+
+        def once(carry: Mask) -> tuple[tuple[R, Mask], Mask]:
+            result, out = step((*consts, *carry, *xs), (*carry, *rest))
+            return (result, tuple(out)), tuple(out[: self.n_carry])
+
+        (result, out), carry = settle(once, start)
+        return result, out, Parts(consts, carry, xs)
+
+    def jvp(
+        self, b: Builder, xs: Slots, ts: MaybeSlots, again: Again
+    ) -> tuple[Sequence[int], MaybeSlots]:
+        c, k = self.n_consts, self.n_carry
+        body, out, active = self._settle(lambda a, f: again(self.body, a, f), given(ts))
+        c2, k2 = sum(active.consts), sum(active.carry)
+        starts = _starts(b, xs[c : c + k], ts[c : c + k], active.carry)
+        ins = [
+            *xs[:c], *present(ts[:c]), *xs[c : c + k], *starts,
+            *xs[c + k :], *present(ts[c + k :]),
+        ]  # fmt: skip
+        order = _grouped((c, k, len(xs) - c - k), (c2, k2, sum(active.xs)))
+        outs = _grouped((k, len(out) - k), (k2, sum(out[k:])))
+        op = Scan(rearrange(body, order, outs), c + c2, k + k2, self.length, self.reverse)
+        ys = dict(zip(outs, b.emit_all(op, *ins)))
+        return with_tangents([ys[i] for i in range(len(outs))], out)
+
+    def linear(self, n: int) -> tuple[frozenset[int], ...]:
+        return (frozenset(range(n)),)
+
+    def split(self, b: Builder, xs: MaybeSlots, again: Again) -> Halves:
+        def step(unknown: Mask, force: Mask) -> tuple[_Split, Sequence[bool]]:
+            h = again(self.body, unknown, force, dear)
+            return _Split(h.known, h.linear), h.unknown_out
+
+        carried = range(self.n_consts, self.n_consts + self.n_carry)
+        dear = tuple([i in carried for i in range(len(xs))])
+        h, out, unknown = self._settle(step, [x is None for x in xs])
+        known = self._known_half(b, h.known, xs, unknown, out.count(False))
+        # the linear body takes residuals, then consts, carry and xs: a scan wants the consts first
+        const = where([r.const for r in known.residuals])
+        rows = where([r.const for r in known.residuals], False)
+        late = range(len(known.residuals), h.linear.n_in)
+        operands = [~i if (x := xs[i]) is None else x for i in where(unknown.all)]
+        op = Scan(
+            rearrange(h.linear, [*const, *late, *rows]),
+            len(const) + sum(unknown.consts),
+            sum(unknown.carry),
+            self.length,
+            self.reverse,
+        )
+        residuals = [r.slot for r in known.residuals]
+        passed = [*[residuals[i] for i in const], *operands, *[residuals[i] for i in rows]]
+        return Halves(spread(known.results, out), op, passed, where(out))
+
+    def _known_half(
+        self, b: Builder, body: Program, xs: MaybeSlots, unknown: Parts, own: int
+    ) -> _Known:
+        """Write the known half: the scan, and what its residuals need outside of it."""
+        c, k = unknown.consts.count(False), unknown.carry.count(False)
+        inputs = present([x for x, u in zip(xs, unknown.all) if not u])
+        fixed = _invariant(body, c)
+        hoisted = [r for r in body.outs[own:] if r >= body.n_in and fixed[r]]
+        once = dict(zip(hoisted, b.inline(_pruned(body, hoisted), inputs)))
+        rest = [r for r in body.outs[own:] if r not in once]
+        outs, sources = route(with_outs(body, [*body.outs[:own], *rest]), own, range(c, c + k))
+        ys = emit_some(b, Scan(_pruned(body, outs), c, k, self.length, self.reverse), inputs)
+        routed = dict(zip(rest, sources))
+        residuals = [
+            _Residual(once[r], True) if r in once else _residual(routed[r], c, inputs, ys)
+            for r in body.outs[own:]
+        ]
+        return _Known(list(ys[:own]), residuals)
+
+    def transpose(
+        self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
+    ) -> MaybeSlots:
+        c, k = self.n_consts, self.n_consts + self.n_carry
+        linear = self._parts([x is None or c <= i < k for i, x in enumerate(xs)])
+        t = again(self.body, linear.all)
+        # t takes known consts and xs, cotangents of carry and ys; gives those of consts, carry, xs
+        known_consts, sums = linear.consts.count(False), sum(linear.consts)
+        body = _accumulating(t, known_consts, linear.xs.count(False), self.n_carry, sums)
+        ct = filled(b, cts, self.types(*xts))
+        ys = b.emit_all(
+            Scan(body, known_consts, sums + self.n_carry, self.length, not self.reverse),
+            *present(xs[:c]),
+            *[zeros(b, y) for y in t.out_types[:sums]],
+            *ct[: self.n_carry],
+            *present(xs[k:]),
+            *ct[self.n_carry :],
+        )
+        ds = spread(ys, [not a for a in linear.all])
+        return [d if x is None else None for x, d in zip(xs, ds)]
+
+    def batch(
+        self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
+    ) -> tuple[Sequence[int], Sequence[bool]]:
+        c, k = self.n_consts, self.n_consts + self.n_carry
+        body, out, on = self._settle(lambda m, f: again(self.body, m, n, f), mapped)
+        starts = _mapped(b, n, xs[c:k], mapped[c:k], on.carry)
+        rows = [swapped(b, x) if m else x for x, m in zip(xs[k:], on.xs)]
+        op = Scan(body, c, self.n_carry, self.length, self.reverse)
+        ys = b.emit_all(op, *xs[:c], *starts, *rows)
+        stacked = zip(ys[self.n_carry :], out[self.n_carry :])
+        return [*ys[: self.n_carry], *[swapped(b, y) if m else y for y, m in stacked]], out
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[Type], yts: Sequence[Type]
+    ) -> list[str]:
+        if not isinstance(self.length, int):
+            raise InternalError(f"a scan of {self.length} steps cannot be lowered")
+        c, k, n = self.n_consts, self.n_consts + self.n_carry, self.n_carry
+        stacks = [e.constant(0, _physical(t)) for t in yts[n:]]
+        if self.length == 0:
+            return [*xs[c:k], *stacks]
+        zero, end = e.constant(0, INDEX), e.constant(self.length, INDEX)
+        last = e.constant(self.length - 1, INDEX) if self.reverse else ""
+
+        def step(args: list[str]) -> list[str]:
+            i, carry, out = args[0], args[1 : n + 1], args[n + 1 :]
+            at = e.op(f"stablehlo.subtract {last}, {i} : {INDEX.mlir}") if last else i
+            rows = [write_row(e, x, _physical(t), at, zero) for x, t in zip(xs[k:], xts[k:])]
+            ys = e.inline(self.body, [*xs[:c], *carry, *rows])
+            out = [set_row(e, stack, y, _physical(t), at, zero)
+                   for stack, y, t in zip(out, ys[n:], yts[n:])]  # fmt: skip
+            return [write_next(e, i), *ys[:n], *out]
+
+        inits = [zero, *xs[c:k], *stacks]
+        return write_loop(e, inits, [INDEX, *yts], lambda a: write_less(e, a[0], end), step)[1:]
+
+
+# fixed points and starts -------------------------------------------------------------------------
+
+
+def settle(step: Callable[[Mask], tuple[R, Sequence[bool]]], carry: Mask) -> tuple[R, Mask]:
+    """The result of ``step`` at its least fixed point above ``carry``, and the fixed point."""
+    while True:
+        result, out = step(carry)
+        grown = any_of((carry, out))
+        if grown == carry:
+            return result, carry
+        carry = grown
+
+
+def _starts(b: Builder, xs: Slots, ts: MaybeSlots, carry: Mask) -> list[int]:
+    """The tangents of the active carries at the start: zeros where there is none yet."""
+    return [
+        zeros(b, b.types[x]) if t is None else t for x, t, active in zip(xs, ts, carry) if active
+    ]
+
+
+def _mapped(b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], carry: Mask) -> list[int]:
+    """The carries at the start, repeated where they become mapped."""
+    return [repeated(b, n, x) if c and not m else x for x, m, c in zip(xs, mapped, carry)]
+
+
+# programs ----------------------------------------------------------------------------------------
+
+
+def _identity(ts: Sequence[Type]) -> Program:
+    return Program(len(ts), tuple(ts), (), tuple(range(len(ts))))
+
+
+def _widened(p: Program, ts: Sequence[Type], at: Iterable[int]) -> Program:
+    """p as a program of inputs of types ts, of which it takes those ``at``."""
+    b = Builder()
+    slots = [b.input(t) for t in ts]
+    return b.finish(b.inline(p, [slots[i] for i in at]))
+
+
+def _pruned(p: Program, outs: Sequence[int]) -> Program:
+    """The program that gives these slots of p, and no more."""
+    return rearrange(with_outs(p, outs), range(p.n_in))
+
+
+def _grouped(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    """The order that brings two lists of groups together, group by group.
+
+    >>> _grouped((2, 1), (1, 2))  # aa b, A BB -> aaA bBB
+    [0, 1, 3, 2, 4, 5]
+    """
+    order: list[int] = []
+    i, j = 0, sum(first)
+    for m, n in zip(first, second):
+        order += [*range(i, i + m), *range(j, j + n)]
+        i, j = i + m, j + n
+    return order
+
+
+# the known half of a scan ------------------------------------------------------------------------
+
+
+class _Split(NamedTuple):
+    known: Program
+    linear: Program
+
+
+class _Residual(NamedTuple):
+    """A value that the linear loop takes: the same in every step, or row by row."""
+
+    slot: int
+    const: bool
+
+
+class _Known(NamedTuple):
+    results: list[int]
+    residuals: list[_Residual]
+
+
+def _residual(source: Source, n_consts: int, inputs: Sequence[int], ys: Sequence[int]) -> _Residual:
+    if source.is_input:
+        return _Residual(inputs[source.at], source.at < n_consts)
+    return _Residual(ys[source.at], False)
+
+
+def _invariant(body: Program, n_consts: int) -> bytearray:
+    """Per slot, whether it is the same in every step: it depends on the consts only."""
+    fixed = bytearray(len(body.types))
+    fixed[:n_consts] = b"\1" * n_consts
+    for op, xs, first, count, _ in body.equations:
+        if not op.effects and all(fixed[x] for x in xs):
+            fixed[first : first + count] = b"\1" * count
+    return fixed
+
+
+def _accumulating(t: Program, consts: int, rows: int, carry: int, sums: int) -> Program:
+    """The body of a transposed scan: the cotangents of the consts are summed in the carry."""
+    b = Builder()
+    c_in = [b.input(y) for y in t.in_types[:consts]]
+    so_far = [b.input(y) for y in t.out_types[:sums]]
+    carry_in = [b.input(y) for y in t.in_types[consts + rows : consts + rows + carry]]
+    x_in = [b.input(y) for y in t.in_types[consts : consts + rows]]
+    y_in = [b.input(y) for y in t.in_types[consts + rows + carry :]]
+    ds = b.inline(t, [*c_in, *x_in, *carry_in, *y_in])
+    return b.finish([*[b.emit(ADD, s, d) for s, d in zip(so_far, ds)], *ds[sums:]])
+
+
+# text --------------------------------------------------------------------------------------------
+
+
+def write_loop(
+    e: Emitter,
+    inits: Sequence[str],
+    ts: Sequence[Type],
+    go: Callable[[list[str]], str],
+    step: Callable[[list[str]], Sequence[str]],
+) -> list[str]:
+    """Write a loop that runs ``step`` on its values while ``go`` holds."""
+    if not ts:
+        return []
+    types = [_physical(t) for t in ts]
+    regions = f"{e.block(types, lambda args: [go(args)])}, {e.block(types, step)}"
+    signature = ", ".join(t.mlir for t in types)
+    text = f'"stablehlo.while"({", ".join(inits)}) ({regions}) : ({signature}) -> ({signature})'
+    return e.ops(text, len(ts))
+
+
+def write_less(e: Emitter, i: str, end: str) -> str:
+    """i < end."""
+    return e.op(
+        f"stablehlo.compare LT, {i}, {end}, SIGNED : "
+        f"({INDEX.mlir}, {INDEX.mlir}) -> {CONDITION.mlir}"
+    )
+
+
+def write_next(e: Emitter, i: str) -> str:
+    """i + 1."""
+    return e.op(f"stablehlo.add {i}, {e.constant(1, INDEX)} : {INDEX.mlir}")
+
+
+def write_row(e: Emitter, x: str, t: ArrayType, i: str, zero: str) -> str:
+    """Row i of x."""
+    one, row = ArrayType((1, *t.shape[1:]), t.dtype), t.row()
+    starts = ", ".join([i, *[zero] * row.ndim])
+    given = ", ".join([t.mlir, *[INDEX.mlir] * t.ndim])
+    sizes = ", ".join(map(str, one.shape))
+    y = e.op(f"stablehlo.dynamic_slice {x}, {starts}, sizes = [{sizes}] : ({given}) -> {one.mlir}")
+    return e.op(f"stablehlo.reshape {y} : ({one.mlir}) -> {row.mlir}")
+
+
+def set_row(e: Emitter, stack: str, y: str, t: ArrayType, i: str, zero: str) -> str:
+    """The stack with y as its row i."""
+    one, row = ArrayType((1, *t.shape[1:]), t.dtype), t.row()
+    y = e.op(f"stablehlo.reshape {y} : ({row.mlir}) -> {one.mlir}")
+    starts = ", ".join([i, *[zero] * row.ndim])
+    given = ", ".join([t.mlir, one.mlir, *[INDEX.mlir] * t.ndim])
+    return e.op(f"stablehlo.dynamic_update_slice {stack}, {y}, {starts} : ({given}) -> {t.mlir}")
+
+
+def _physical(t: Type) -> ArrayType:
+    return t.physical if isinstance(t, KeyType) else t

@@ -1,0 +1,171 @@
+"""Sort: several operands by the lexicographic order of the first ones, stably.
+
+Floating point is ordered as in NumPy: -0 equals 0, and NaN stands last. The derivative is a gather
+by the permutation, which is sorted along with the operands.
+
+Law: the result is the same permutation of every operand, bit by bit (a -0 stays a -0). XLA is fast
+only where it compares plain integers, so a key becomes integers of 32 bits, each of which is sorted
+together with its place in one integer of 64: the least significant first, as in a radix sort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import cast
+
+from verax.compiler.ir.dtypes import (
+    DType,
+    float32,
+    float64,
+    int32,
+    int64,
+    uint32,
+    uint64,
+)
+from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.op import (
+    Again,
+    Emitter,
+    Factors,
+    MaybeSlots,
+    Op,
+    Slots,
+    not_linear,
+    same_locally,
+)
+from verax.compiler.ir.program import Builder, Program
+from verax.compiler.ir.sizes import Shape, Size
+from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.ops.bits import AND, OR, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC, XOR, Bitcast
+from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.indexing import take_along
+from verax.compiler.ops.layout import Iota, within
+from verax.compiler.ops.places import greatest, move
+from verax.compiler.ops.pointwise import ORDERED, Term
+
+_LOW = (1 << 32) - 1  # the bits of a place
+
+
+class Sort(Op, name="sort"):
+    """The operands, of one shape, reordered along ``axis`` so that the keys ascend.
+
+    Args:
+        axis: along which dimension.
+        n_keys: how many of the operands, the first ones, are compared.
+    """
+
+    axis: int
+    n_keys: int
+    aligned = True
+
+    def factors(self, *shapes: Shape) -> Factors:
+        if not 1 <= self.n_keys <= len(shapes):
+            raise ShapeError(f"sort by {self.n_keys} keys takes as many operands or more")
+        within(self.name, (self.axis,), shapes[0])
+        dims = tuple((i,) for i in range(len(shapes[0])))
+        return Factors((dims,) * len(shapes), (dims,) * len(shapes), whole=frozenset({self.axis}))
+
+    def types(self, *ts: ArrayType) -> tuple[Type, ...]:
+        super().types(*ts)
+        return ts
+
+    def dtype(self, *ts: ArrayType) -> DType:
+        for t in ts[: self.n_keys]:
+            if t.dtype.kind not in ORDERED:
+                raise DTypeError(
+                    f"sort takes keys that have an order, got {t}",
+                    fix="sort by the real part, then the imaginary one: two keys"
+                    if t.dtype.is_complex
+                    else None,
+                )
+        return ts[0].dtype
+
+    local = same_locally
+
+    def jvp(
+        self, b: Builder, xs: Slots, ts: MaybeSlots, again: Again
+    ) -> tuple[Sequence[int], MaybeSlots]:
+        shape = b.types[xs[0]].shape
+        places = b.emit(broadcast(shape, (self.axis,)), b.emit(Iota(shape[self.axis], int32)))
+        *ys, order = b.emit_all(self, *xs, places)
+        return ys, [None if t is None else take_along(b, t, order, self.axis) for t in ts]
+
+    transpose = not_linear
+
+    def batch(
+        self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
+    ) -> tuple[Sequence[int], Sequence[bool]]:
+        return b.emit_all(Sort(self.axis + 1, self.n_keys), *xs), [True] * len(xs)
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
+    ) -> list[str]:
+        if cast(int, xts[0].shape[self.axis]) < 2:
+            return list(xs)
+        if len(xs) == 1 and not xts[0].dtype.is_float:
+            return [_lower_integers(e, xs[0], xts[0], self.axis)]
+        return e.inline(_by_places(self, tuple(xts)), xs)
+
+
+def _lower_integers(e: Emitter, x: str, t: ArrayType, axis: int) -> str:
+    scalar = ArrayType((), t.dtype)
+    sign = "SIGNED" if t.dtype.kind == "int" else "UNSIGNED"
+
+    def less(args: list[str]) -> list[str]:
+        types = f"({scalar.mlir}, {scalar.mlir}) -> tensor<i1>"
+        return [e.op(f"stablehlo.compare LT, {args[0]}, {args[1]}, {sign} : {types}")]
+
+    return e.op(
+        f'"stablehlo.sort"({x}) <{{dimension = {axis} : i64, is_stable = true}}> '
+        f"({e.block([scalar, scalar], less)}) : ({t.mlir}) -> {t.mlir}"
+    )
+
+
+@lru_cache(1024)
+def _by_places(op: Sort, ts: tuple[ArrayType, ...]) -> Program:
+    """Sort by integers that hold a word of the key and a place; then gather the operands."""
+    b = Builder()
+    ins = [b.input(t) for t in ts]
+    last = ts[0].ndim - 1
+    rows = [move(b, x, op.axis, last) for x in ins]
+    words = [w for x in rows[: op.n_keys] for w in words_of(Term(b, x))]
+    order: int | None = None
+    for word in reversed(words):
+        order = _sorted_places(b, word, order)
+    assert order is not None
+    return b.finish([move(b, take_along(b, x, order, last), last, op.axis) for x in rows])
+
+
+def _sorted_places(b: Builder, word: Term, order: int | None) -> int:
+    """The places, stably sorted by a word; ``order`` is how they lie so far."""
+    shape = word.type.shape
+    last, n = len(shape) - 1, cast(int, shape[-1])
+    if order is not None:
+        word = Term(b, take_along(b, word.slot, order, last))
+    place = Term(b, b.emit(broadcast(shape, (last,)), b.emit(Iota(n, int64))))
+    packed = word.apply(SHIFT_LEFT, 32).apply(OR, place).apply(Sort(last, 1))
+    places = packed.apply(AND, _LOW).to(int32 if n <= greatest(int32) else int64)
+    return places.slot if order is None else take_along(b, order, places.slot, last)
+
+
+def words_of(x: Term) -> list[Term]:
+    """int64 arrays of 32-bit integers, most significant first, that are ordered as x is."""
+    dtype = x.type.dtype
+    if dtype.is_float:
+        return words_of(ordered_bits(x if dtype is float64 else x.to(float32)))
+    if dtype is uint64:
+        x = x.apply(XOR, 1 << 63).apply(Bitcast(int64))
+    if dtype in (int64, uint64):
+        low = x.apply(AND, _LOW) - (1 << 31)
+        return [x.apply(SHIFT_RIGHT_ARITHMETIC, 32), low]
+    wide = x.to(int64)
+    return [wide - (1 << 31) if dtype is uint32 else wide]
+
+
+def ordered_bits(x: Term) -> Term:
+    """Signed integers in the order of x, a float32 or float64: -0 is 0, every NaN the greatest."""
+    to = int64 if x.type.dtype is float64 else int32
+    bits = x.apply(Bitcast(to))
+    flipped = bits.lt(0).where(bits.apply(XOR, greatest(to)), bits)
+    return x.eq(x).where(x.eq(0).where(0, flipped), greatest(to))

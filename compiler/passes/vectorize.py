@@ -1,0 +1,59 @@
+"""vmap: the program on n examples at once; the mapped axis stands in front of every mapped value.
+
+What depends on no mapped input is computed once and stays as it is.
+
+Law: ``vectorize(p)(stacked inputs) == stack of p(inputs)``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from verax.compiler.ir.program import Builder, Program
+from verax.compiler.ir.sizes import Size
+from verax.compiler.ops.values import repeated
+from verax.compiler.passes.effects import admit
+
+
+@lru_cache(4096)
+def vectorize(
+    p: Program, mapped: tuple[bool, ...], n: Size, force: tuple[bool, ...] = ()
+) -> tuple[Program, tuple[bool, ...]]:
+    """The program whose mapped inputs have a new first dimension of size n.
+
+    Args:
+        p: the program.
+        mapped: which inputs are mapped.
+        n: the number of examples.
+        force: which outputs shall be mapped even where they are the same for all examples.
+
+    Returns:
+        The program, and which outputs are mapped.
+    """
+    b = Builder()
+    env = [b.input(t.stacked(n) if m else t) for t, m in zip(p.in_types, mapped)]
+    on = list(mapped)
+    for op, xs, _, count, span in p.equations:
+        b.span = span
+        ins = [env[x] for x in xs]
+        ms = [on[x] for x in xs]
+        if True not in ms:
+            first = b.emit(op, *ins)
+            env += range(first, first + count)
+            on += [False] * count
+            continue
+        if op.own_effects:
+            admit("vmap", op, span)
+        if op.aligned and False in ms:
+            ins = [x if m else repeated(b, n, x) for x, m in zip(ins, ms)]
+            ms = [True] * len(ms)
+        ys, out = op.batch(b, n, ins, ms, vectorize)
+        env += ys
+        on += out
+    b.span = None
+    outs = [env[o] for o in p.outs]
+    out_mapped = [on[o] for o in p.outs]
+    for i, wanted in enumerate(force):
+        if wanted and not out_mapped[i]:
+            outs[i], out_mapped[i] = repeated(b, n, outs[i]), True
+    return b.finish(outs), tuple(out_mapped)

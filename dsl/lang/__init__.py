@@ -1,0 +1,1 @@
+"""The language: values, trees, staging, transformations, control flow, keys, array functions."""

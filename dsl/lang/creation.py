@@ -1,0 +1,581 @@
+"""Arrays from scratch: from Python lists and NumPy, filled, ranges, diagonals, triangles.
+
+While a function is staged all of these are written into its program: splats and iotas, which are
+recomputed where they are needed; only values that Python holds (lists, NumPy arrays) become inputs.
+Where nothing is staged they are made by NumPy and put on the device, so that no shape compiles.
+
+Python numbers are float32, int32, complex64 or bool unless ``dtype`` says otherwise; NumPy arrays
+keep their dtype. A value that the dtype cannot hold is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from verax.compiler.ir.dtypes import DType, float32, int32, int64
+from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.op import show_shape
+from verax.compiler.ir.program import Builder
+from verax.compiler.ir.sizes import Poly, Shape, Size
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.layout import Iota, Reshape
+from verax.compiler.ops.pointwise import ADD, MUL, SELECT, SUB, Compare, Convert, splat
+from verax.compiler.ops.slicing import Concatenate, Pad, Slice
+from verax.dsl.lang import promotion
+from verax.dsl.lang.arithmetic import floor, pow
+from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of
+from verax.dsl.lang.fused import fused
+from verax.dsl.lang.host import is_numpy, numpy, numpy_dtype, to_numpy
+from verax.dsl.lang.promotion import (
+    broadcast_to,
+    common_dtype,
+    convert,
+    dtype_in,
+    is_array,
+    put,
+    scalar_class,
+)
+from verax.dsl.lang.scope import STACK
+from verax.dsl.lang.signatures import DT, DT2, AnyArray, ArrayLike, Ds, Like, Of, Same
+from verax.dsl.lang.value import Value, apply, invoke, shape_of
+
+if TYPE_CHECKING:
+    from verax.dsl.lang.array import Array
+
+ShapeLike: TypeAlias = Size | Sequence[Size]
+GE, EQ = Compare("GE"), Compare("EQ")
+_PYTHON = frozenset({bool, int, float, complex})
+
+
+# from Python and NumPy ----------------------------------------------------------------------------
+
+
+def asarray(
+    x: Any, dtype: Of[DT] = None, *, copy: bool | None = None
+) -> Array[DT, *tuple[Any, ...]]:
+    """An array of x: a scalar, nested lists, a NumPy array, or an array already.
+
+    Args:
+        x: lists may hold scalars and arrays; their lengths must agree at each depth.
+        dtype: None for the dtype of x (Python numbers: float32, int32, complex64, bool).
+        copy: True for an array with memory of its own (arrays never change, so that this matters
+            for donation only).
+
+    Raises:
+        DTypeError: a value of x has no value in dtype; ``astype`` converts without asking.
+        ShapeError: lists of different lengths.
+
+    >>> asarray([[1, 2], [3, 4]]).type
+    int32[2,2]
+    """
+    if isinstance(x, (list, tuple)):
+        return _from_list(x, dtype)
+    if not isinstance(x, Value) and scalar_class(x) is None and not is_numpy(x):
+        if hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
+            x = _foreign(x)
+        elif isinstance(x, Iterable):
+            return _from_list(list(x), dtype)
+    y = promotion.asarray(x, dtype)
+    return _copy(y) if copy and y is x else y
+
+
+array = asarray
+
+
+def from_numpy(x: Any, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+    """A NumPy array on the device, in its own dtype."""
+    return asarray(x, dtype)
+
+
+def from_dlpack(x: Any) -> AnyArray:
+    """An array of another library, by way of DLPack and host memory."""
+    return promotion.asarray(numpy().from_dlpack(x))
+
+
+def _foreign(x: Any) -> Any:
+    return to_numpy(x) if hasattr(x, "__array__") else numpy().from_dlpack(x)
+
+
+def _copy(x: AnyArray) -> AnyArray:
+    b = Builder()
+    (y,) = invoke(b.finish([b.input(x.type.bare)]), [x])
+    out: AnyArray = y
+    return out
+
+
+def _from_list(x: Sequence[Any], dtype: DTypeLike) -> AnyArray:
+    kinds = _leaf_classes(x)
+    if not all(kind in _PYTHON for kind in kinds):
+        return _joined(x, dtype)
+    host = _rectangular(x)
+    own = dtype_of(host.dtype)
+    if dtype is None:
+        dtype = common_dtype("array", [kind() for kind in kinds]) if kinds else float32
+    return promotion.asarray(host, dtype, name="array") if own is not dtype else put(host, own)
+
+
+def _leaf_classes(x: Sequence[Any]) -> set[type]:
+    """The classes of what stands at the bottom of nested lists."""
+    classes = set(map(type, x))
+    if not classes & {list, tuple}:
+        return classes
+    leaves = {type(v) for v in x if not isinstance(v, (list, tuple))}
+    return leaves.union(*[_leaf_classes(v) for v in x if isinstance(v, (list, tuple))])
+
+
+def _rectangular(x: Sequence[Any]) -> Any:
+    try:
+        host = to_numpy(x)
+    except ValueError:
+        raise ShapeError(
+            "array: the lists have different lengths", fix="pad them to one length first"
+        ) from None
+    if host.dtype.name == "object":
+        raise DTypeError("array: an integer in the list does not fit 64 bits")
+    return host
+
+
+def _joined(x: Sequence[Any], dtype: DTypeLike) -> AnyArray:
+    """Lists that hold arrays: each row is made, then they are stacked."""
+    rows = [asarray(v, None if scalar_class(v) is None else dtype) for v in x]
+    common = common_dtype("array", _weakly(x, rows)) if dtype is None else dtype_of(dtype)
+    shapes = {shape_of(row) for row in rows}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"array: the list holds arrays of shapes {', '.join(map(show_shape, sorted(shapes)))}",
+            fix="broadcast them to one shape first: vx.broadcast_arrays(...)",
+        )
+    lifted = [apply(Reshape((1, *shape_of(r))), convert(r, common)) for r in rows]
+    return apply(Concatenate(0), *lifted) if len(lifted) > 1 else lifted[0]
+
+
+def _weakly(x: Sequence[Any], rows: Sequence[AnyArray]) -> list[Any]:
+    return [v if scalar_class(v) is not None else row for v, row in zip(x, rows)]
+
+
+def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]:
+    """x in another dtype; values that it does not hold are cut, wrapped or rounded.
+
+    Raises:
+        DTypeError: from complex to real, which would drop a part.
+    """
+    to, y = dtype_of(dtype), promotion.asarray(x, name="astype")
+    if y.dtype.is_complex and not to.is_complex and not to.is_bool:
+        raise DTypeError(
+            f"astype: {y.type} to {to} would drop the imaginary part",
+            fix="take one part first: x.real.astype(...)",
+        )
+    return convert(y, to)
+
+
+# filled -------------------------------------------------------------------------------------------
+
+
+def full(
+    shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None
+) -> Array[DT, *tuple[Any, ...]]:
+    """An array with one value everywhere.
+
+    >>> full((2,), 7.0)
+    Array([7., 7.], dtype=float32)
+    """
+    sizes = shape_from("full", shape)
+    if scalar_class(fill_value) is None or isinstance(fill_value, (Value, Poly)):
+        value = promotion.asarray(fill_value, dtype, name="full")
+        return broadcast_to(convert(value, value.dtype), sizes, name="full")
+    to = common_dtype("full", [fill_value]) if dtype is None else dtype_of(dtype)
+    return _filled("full", fill_value, ArrayType(sizes, to))
+
+
+def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+    """Zeros, float32 unless dtype says otherwise."""
+    return _filled("zeros", 0, ArrayType(shape_from("zeros", shape), dtype_or(float32, dtype)))
+
+
+def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+    """Ones, float32 unless dtype says otherwise."""
+    return _filled("ones", 1, ArrayType(shape_from("ones", shape), dtype_or(float32, dtype)))
+
+
+def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+    """Zeros too: no array has values that nobody chose."""
+    return zeros(shape, dtype)
+
+
+def zeros_like(
+    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
+) -> Array[DT, *Ds]:
+    """Zeros of the shape and dtype of x, placed on the mesh as x is."""
+    return _filled_like("zeros_like", x, 0, dtype, shape)
+
+
+def ones_like(
+    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
+) -> Array[DT, *Ds]:
+    """Ones of the shape and dtype of x, placed on the mesh as x is."""
+    return _filled_like("ones_like", x, 1, dtype, shape)
+
+
+def empty_like(
+    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
+) -> Array[DT, *Ds]:
+    """``zeros_like``."""
+    return _filled_like("empty_like", x, 0, dtype, shape)
+
+
+def full_like(
+    x: Same[DT, *Ds],
+    fill_value: ArrayLike,
+    dtype: DTypeLike = None,
+    *,
+    shape: ShapeLike | None = None,
+) -> Array[DT, *Ds]:
+    """One value in the shape and dtype of x, placed on the mesh as x is."""
+    if type(fill_value) in _PYTHON:
+        return _filled_like("full_like", x, fill_value, dtype, shape)
+    t = _type_like("full_like", x, dtype, shape)
+    return broadcast_to(astype(fill_value, t.dtype), t.shape, name="full_like")
+
+
+def _filled_like(
+    name: str, x: ArrayLike, value: Any, dtype: DTypeLike, shape: ShapeLike | None
+) -> AnyArray:
+    return _filled(name, value, _type_like(name, x, dtype, shape))
+
+
+def _type_like(name: str, x: ArrayLike, dtype: DTypeLike, shape: ShapeLike | None) -> ArrayType:
+    if is_array(x) and not x.weak:
+        own: ArrayType = x.type
+    elif scalar_class(x) is not None:
+        own = ArrayType((), common_dtype(name, [x]))
+    else:
+        own = ArrayType(tuple(getattr(x, "shape", ())), dtype_in(x, name))
+    to = own.dtype if dtype is None else dtype_of(dtype)
+    if shape is not None:
+        return ArrayType(shape_from(name, shape), to)
+    return ArrayType(own.shape, to, own.spec)
+
+
+def _filled(name: str, value: Any, t: ArrayType) -> AnyArray:
+    promotion.check_scalar(value, t.dtype, name)
+    if STACK.scope is not None:
+        return apply(splat(value, t.bare))
+    return put(numpy().full(t.shape, value, numpy_dtype(t.dtype)), t.dtype, t.spec)
+
+
+def shape_from(name: str, shape: ShapeLike) -> Shape:
+    """A shape as users write it: a size, or a sequence of sizes."""
+    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+    out: list[Size] = []
+    for n in sizes:
+        if not isinstance(n, Poly):
+            try:
+                n = index(n)
+            except TypeError:
+                raise ShapeError(
+                    f"{name}: a size is an int, got {n!r}", fix="convert it first: int(n)"
+                ) from None
+            if n < 0:
+                raise ShapeError(f"{name}: the size {n} in {tuple(sizes)} is negative")
+        out.append(n)
+    return tuple(out)
+
+
+def dtype_or(default: DType, dtype: DTypeLike) -> DType:
+    """The dtype asked for, or the default."""
+    return default if dtype is None else dtype_of(dtype)
+
+
+# ranges -------------------------------------------------------------------------------------------
+
+
+def iota(n: Size, dtype: DTypeLike = int32) -> AnyArray:
+    """``[0, 1, ..., n - 1]``."""
+    return arange(n, dtype=dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None) -> Array[DT, Any]:
+    """Numbers from start (0 if it is the only argument) in steps, without stop.
+
+    int32 if all arguments are integers, else float32.
+
+    >>> arange(1, 10, 3)
+    Array([1, 4, 7], dtype=int32)
+    """
+    if stop is None:
+        start, stop = 0, start
+    start, stop, step = (_python_number("arange", x) for x in (start, stop, step))
+    to = common_dtype("arange", [start, stop, step]) if dtype is None else dtype_of(dtype)
+    if to.is_bool:
+        raise DTypeError("arange has no values in bool", fix="take int32 and compare")
+    n = _length(start, stop, step)
+    if STACK.scope is None and not isinstance(n, Poly):
+        return _counted(start, step, n, to)
+    out = apply(Iota(n, to))
+    if step != 1:
+        out = apply(MUL, out, _beside(step, out))
+    return out if isinstance(start, int) and start == 0 else apply(ADD, out, _beside(start, out))
+
+
+def _counted(start: Any, step: Any, n: int, dtype: DType) -> AnyArray:
+    host = numpy().arange(n) * step + start
+    return promotion.asarray(host, dtype, name="arange")
+
+
+def _beside(value: Any, x: AnyArray) -> AnyArray:
+    return promotion.scalar(value, x.dtype, shape_of(x), name="arange")
+
+
+def _python_number(name: str, x: Any) -> Any:
+    if type(x) in _PYTHON or isinstance(x, Poly):
+        return x
+    if is_numpy(x) or isinstance(x, Value):
+        return x.item()
+    raise DTypeError(f"{name} takes numbers, got an object of class {type(x).__name__}")
+
+
+def _length(start: Any, stop: Any, step: Any) -> Size:
+    if step == 0:
+        raise ShapeError("arange: the step is 0", fix="linspace takes a count instead of a step")
+    if isinstance(start, Poly) or isinstance(stop, Poly):
+        n: Size = stop - start
+        return n if step == 1 else n // step
+    return max(0, math.ceil((stop - start) / step))
+
+
+def linspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    /,
+    num: int = 50,
+    *,
+    dtype: Of[DT] = None,
+    endpoint: bool = True,
+) -> Array[DT, *tuple[Any, ...]]:
+    """``num`` evenly spaced numbers from start to stop, along a new first dimension.
+
+    Args:
+        endpoint: whether stop is the last of them.
+
+    >>> linspace(0.0, 1.0, 3)
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
+    if num < 0:
+        raise ShapeError(f"linspace: the number of samples {num} is negative")
+    of = common_dtype("linspace", [start, stop])
+    inner = default_float(of if dtype is None else join_floats(of, dtype_of(dtype)))
+    out = _spaced(start, stop, num, endpoint, inner)
+    return out if dtype is None else _whole(out, dtype_of(dtype))
+
+
+def _spaced(start: ArrayLike, stop: ArrayLike, num: int, endpoint: bool, dtype: DType) -> AnyArray:
+    if STACK.scope is None and type(start) in _PYTHON and type(stop) in _PYTHON:
+        host = numpy().linspace(start, stop, num, endpoint)
+        return put(host.astype(numpy_dtype(dtype)), dtype)
+    ends = promotion.operands("linspace", start, stop, dtype=dtype)
+    return fused(_interpolated, (num, endpoint), *ends)
+
+
+def _interpolated(how: tuple[int, bool], start: AnyArray, stop: AnyArray) -> AnyArray:
+    """Between start and stop by weights that are exactly 0 and 1 at the ends."""
+    num, endpoint = how
+    t: ArrayType = start.type
+    steps = max(num - 1 if endpoint else num, 1)
+    weight = apply(MUL, apply(Iota(num, t.dtype)), _splat(1 / steps, (num,), t.dtype))
+    if endpoint and num > 1:
+        last = apply(EQ, apply(Iota(num, int32)), _splat(num - 1, (num,), int32))
+        weight = apply(SELECT, last, _splat(1, (num,), t.dtype), weight)
+    shape = (num, *t.shape)
+    weight = apply(broadcast(shape, (0,)), weight)
+    dims = range(1, len(shape))
+    low, high = (apply(broadcast(shape, dims), x) for x in (start, stop))
+    rest = apply(SUB, _splat(1, shape, t.dtype), weight)
+    return apply(ADD, apply(MUL, low, rest), apply(MUL, high, weight))
+
+
+def _splat(value: float, shape: Shape, dtype: DType) -> AnyArray:
+    return apply(splat(value, ArrayType(shape, dtype)))
+
+
+def join_floats(of: DType, wanted: DType) -> DType:
+    """The dtype to compute in where ``wanted`` is asked for: its own precision if it is inexact."""
+    return wanted if wanted.is_inexact else of
+
+
+def _whole(x: AnyArray, dtype: DType) -> AnyArray:
+    return convert(floor(x) if dtype.is_integer else x, dtype)
+
+
+def logspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    /,
+    num: int = 50,
+    *,
+    endpoint: bool = True,
+    base: ArrayLike = 10.0,
+    dtype: Of[DT] = None,
+) -> Array[DT, *tuple[Any, ...]]:
+    """``base`` to the powers ``linspace(start, stop, num)``."""
+    out = pow(base, linspace(start, stop, num, endpoint=endpoint))
+    return out if dtype is None else _whole(out, dtype_of(dtype))
+
+
+# diagonals and triangles --------------------------------------------------------------------------
+
+
+def eye(
+    n: Size, m: Size | None = None, /, *, k: int = 0, dtype: Of[DT] = None
+) -> Array[DT, Any, Any]:
+    """Ones on diagonal k of an n x m matrix (square if m is None), zeros elsewhere."""
+    shape, to = shape_from("eye", (n, n if m is None else m)), dtype_or(float32, dtype)
+    if STACK.scope is None:
+        return put(numpy().eye(*shape, k, numpy_dtype(to)), to)
+    return apply(Convert(to), _band(EQ, shape, k))
+
+
+def identity(n: Size, /, dtype: Of[DT] = None) -> Array[DT, Any, Any]:
+    """The n x n identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri(n: Size, m: Size | None = None, k: int = 0, dtype: Of[DT] = None) -> Array[DT, Any, Any]:
+    """Ones on and below diagonal k of an n x m matrix, zeros above."""
+    shape, to = shape_from("tri", (n, n if m is None else m)), dtype_or(float32, dtype)
+    if STACK.scope is None:
+        return put(numpy().tri(*shape, k, numpy_dtype(to)), to)
+    return apply(Convert(to), _band(GE, shape, k))
+
+
+def _band(comparison: Compare, shape: Shape, k: int) -> AnyArray:
+    """Where row + k compares so with column."""
+    row = apply(broadcast(shape, (0,)), apply(Iota(shape[0], int32)))
+    column = apply(broadcast(shape, (1,)), apply(Iota(shape[1], int32)))
+    if k:
+        row = apply(ADD, row, apply(splat(k, row.type)))
+    return apply(comparison, row, column)
+
+
+def tril(x: Same[DT, *Ds], /, *, k: int = 0) -> Array[DT, *Ds]:
+    """x with zeros above diagonal k of its last two dimensions."""
+    return fused(_triangle, ("lower", k), _matrix("tril", x))
+
+
+def triu(x: Same[DT, *Ds], /, *, k: int = 0) -> Array[DT, *Ds]:
+    """x with zeros below diagonal k of its last two dimensions."""
+    return fused(_triangle, ("upper", k), _matrix("triu", x))
+
+
+def _matrix(name: str, x: ArrayLike) -> AnyArray:
+    y = promotion.asarray(x, name=name)
+    if y.ndim < 2:
+        raise ShapeError(f"{name} takes matrices (at least two dimensions), got {y.type}")
+    return y
+
+
+def _triangle(how: tuple[str, int], x: AnyArray) -> AnyArray:
+    part, k = how
+    t: ArrayType = x.type
+    mask = _band(GE, t.shape[-2:], k if part == "lower" else k - 1)
+    if t.ndim > 2:
+        mask = apply(broadcast(t.shape, (t.ndim - 2, t.ndim - 1)), mask)
+    zero = apply(splat(0, t.bare))
+    return apply(SELECT, mask, x, zero) if part == "lower" else apply(SELECT, mask, zero, x)
+
+
+def diag(x: Like[DT], /, k: int = 0) -> Array[DT, *tuple[Any, ...]]:
+    """The matrix with a vector on its diagonal k, or diagonal k of a matrix.
+
+    >>> diag(asarray([1, 2])).tolist()
+    [[1, 0], [0, 2]]
+    """
+    y = promotion.asarray(x, name="diag")
+    if y.ndim == 1:
+        return fused(_from_diagonal, k, y)
+    if y.ndim == 2:
+        return fused(_diagonal_of, k, y)
+    raise ShapeError(f"diag takes a vector or a matrix, got {y.type}", fix="vx.linalg.diagonal")
+
+
+def _from_diagonal(k: int, x: AnyArray) -> AnyArray:
+    t: ArrayType = x.type
+    n = t.shape[0] + abs(k)
+    if k:
+        x = apply(Pad(((max(-k, 0), max(k, 0), 0),)), x)
+    rows = apply(broadcast((n, n), (0,)), x)
+    zero = apply(splat(0, rows.type))
+    return apply(SELECT, _band(EQ, (n, n), k), rows, zero)
+
+
+def _diagonal_of(k: int, x: AnyArray) -> AnyArray:
+    """The square below the diagonal's start, read flat in steps of its width and one."""
+    n, m = x.shape
+    top, left = max(-k, 0), max(k, 0)
+    size = max(0, min(n - top, m - left))
+    parts = ((top, top + size, 1), (left, left + size, 1))
+    square = apply(Slice(parts if size else ((0, 0, 1), (0, 0, 1))), x)
+    flat = apply(Reshape((size * size,)), square)
+    return apply(Slice(((0, size * size, size + 1),)), flat)
+
+
+# grids and classes --------------------------------------------------------------------------------
+
+
+def meshgrid(*xs: ArrayLike, indexing: str = "xy") -> list[AnyArray]:
+    """Coordinate arrays of the grid that the vectors span.
+
+    Args:
+        indexing: "xy" exchanges the first two dimensions (as in plots), "ij" does not.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ShapeError(f"meshgrid: indexing is 'xy' or 'ij', got {indexing!r}")
+    vectors = [promotion.asarray(x, name="meshgrid") for x in xs]
+    for v in vectors:
+        if v.ndim > 1:
+            raise ShapeError(f"meshgrid takes vectors, got {v.type}")
+    dims = list(range(len(vectors)))
+    if indexing == "xy" and len(dims) > 1:
+        dims[:2] = [1, 0]
+    shape = [1] * len(vectors)
+    for d, v in zip(dims, vectors):
+        shape[d] = v.shape[0] if v.ndim else 1
+    return [_along(tuple(shape), d, v) for d, v in zip(dims, vectors)]
+
+
+def _along(shape: Shape, d: int, v: AnyArray) -> AnyArray:
+    """v along dimension d, repeated along the others."""
+    return apply(broadcast(shape, (d,) if v.ndim else ()), v)
+
+
+def one_hot(
+    x: ArrayLike, num_classes: int, /, *, axis: int = -1, dtype: Of[DT] = None
+) -> Array[DT, *tuple[Any, ...]]:
+    """1 at the class of each element, 0 elsewhere, along a new dimension; all 0 out of range.
+
+    >>> one_hot(asarray([0, 2]), 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    classes = promotion.asarray(x, name="one_hot")
+    if not classes.dtype.is_integer:
+        raise DTypeError(
+            f"one_hot takes integer classes, got {classes.type}", fix="x.astype(vx.int32)"
+        )
+    n = index(num_classes)
+    if not -classes.ndim - 1 <= axis <= classes.ndim:
+        raise ShapeError(f"one_hot: axis {axis} is out of range for {classes.type}")
+    at = axis % (classes.ndim + 1)
+    return fused(_one_hot, (n, at, dtype_or(float32, dtype)), classes)
+
+
+def _one_hot(how: tuple[int, int, DType], x: AnyArray) -> AnyArray:
+    n, at, dtype = how
+    t: ArrayType = x.type
+    shape = (*t.shape[:at], n, *t.shape[at:])
+    wide = int64 if t.dtype.bits > 32 else int32  # classes beyond the dtype are in no row
+    repeated = apply(broadcast(shape, [d for d in range(len(shape)) if d != at]), convert(x, wide))
+    numbers = apply(broadcast(shape, (at,)), apply(Iota(n, wide)))
+    return apply(Convert(dtype), apply(EQ, repeated, numbers))

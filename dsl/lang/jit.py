@@ -1,0 +1,351 @@
+"""``jit``: a function that is staged once per types of its arguments, compiled and dispatched.
+
+Inside another staged function a jitted function is inlined. Static arguments are known by value
+and stay Python objects; donated ones give their buffers away. ``stage``, ``lower`` and ``compile``
+show the three steps on the way, for arguments or for their types alone.
+
+Law: ``jit(f)(*args)`` equals ``f(*args)``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from verax.compiler.backend.emit import module, spmd_module
+from verax.compiler.ir.dtypes import float32
+from verax.compiler.ir.errors import DonationError, StructureError
+from verax.compiler.ir.program import Program
+from verax.compiler.ir.sizes import Size
+from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.passes.pipeline import prepare
+from verax.dsl.lang.cache import CacheInfo, Call, Counts, compile_staged, with_keywords
+from verax.dsl.lang.compiled import Compiled, Lowered
+from verax.dsl.lang.dtypes import DTypeLike, dtype_of
+from verax.dsl.lang.identity import Unkeyed, Walk, why_unkeyed
+from verax.dsl.lang.scope import STACK, Donated, describe
+from verax.dsl.lang.stage import Staged, kind_of, stage
+from verax.dsl.lang.treedef import TreeDef, exact, flatten
+from verax.dsl.lang.value import Value
+from verax.sharding.errors import user_line
+
+if TYPE_CHECKING:
+    from verax.compiler.backend.compile import Executable
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+Numbers = int | Sequence[int]
+Names = str | Sequence[str]
+
+
+class Chosen:
+    """Some parameters of a function, by position and by name."""
+
+    __slots__ = ("names", "numbers")
+
+    def __init__(self, f: object, numbers: Numbers, names: Names, what: str) -> None:
+        given = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+        named = (names,) if isinstance(names, str) else tuple(names)
+        order = _parameters(f) if given or named else []
+        unknown = [n for n in named if order and n not in order and "**" not in order]
+        if unknown:
+            raise StructureError(
+                f"{what}: {describe(f)} has no parameter {', '.join(unknown)}",
+                fix=f"its parameters are {', '.join(order)}",
+            )
+        if order and "*" not in order:
+            for n in given:
+                if not -len(order) <= n < len(order):
+                    raise StructureError(f"{what}: {describe(f)} has no argument {n}")
+            given = tuple([n % len(order) for n in given])
+        self.numbers = frozenset([*given, *[order.index(n) for n in named if n in order]])
+        self.names = frozenset([*named, *[order[i] for i in given if 0 <= i < len(order)]])
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self.names)
+
+
+def _parameters(f: object) -> list[str]:
+    """The names of the parameters; ``*`` and ``**`` for what takes any."""
+    try:
+        found = inspect.signature(f).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return []
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return [stars.get(p.kind, p.name) for p in found]
+
+
+class Jit(Generic[P, R]):
+    """A jitted function; see ``jit``."""
+
+    def __init__(
+        self,
+        f: Callable[P, R],
+        static_argnums: Numbers,
+        static_argnames: Names,
+        donate_argnums: Numbers,
+        donate_argnames: Names,
+    ) -> None:
+        if not callable(f):
+            raise StructureError(f"jit needs a function, got an object of {type(f).__name__}")
+        self._f: Callable[..., R] = f
+        self._static = Chosen(f, static_argnums, static_argnames, "static arguments")
+        self._donate = Chosen(f, donate_argnums, donate_argnames, "donated arguments")
+        self._counts = Counts()
+        update_wrapper(self, f, updated=())
+
+    def _identity_(self) -> tuple[Any, ...]:
+        return self._f, self._static.numbers, self._static.names
+
+    def __repr__(self) -> str:
+        return f"<jit of {describe(self._f)}>"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Jit[P, R]: ...
+    @overload
+    def __get__(self: Jit[Concatenate[S, Q], R], instance: S, owner: type) -> Callable[Q, R]: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else BoundJit(self, instance)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if STACK.scope is not None:
+            return self._f(*args, **kwargs)
+        call = self._call(args, kwargs)
+        entry, xs, reads = call.find()
+        if entry.donate:
+            self._check_donated(call, xs, entry.donate)
+        result: R = entry(xs, reads, "jit")
+        if entry.donate:
+            gone = Donated(self._f, user_line() or "")
+            for i in entry.donate:
+                xs[i].scope, xs[i].at = gone, None
+        return result
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call, with its static arguments bound."""
+        if not self._static:
+            return self._plain(self._f, args, kwargs, None, ())
+        static = {i: x for i, x in enumerate(args) if i in self._static.numbers}
+        named = {n: x for n, x in kwargs.items() if n in self._static.names}
+        reads: list[Value] = []
+        key = tuple(
+            [_static_key(self._f, i, x, reads) for i, x in (*static.items(), *named.items())]
+        )
+
+        def bound(*rest: Any, **others: Any) -> R:
+            left = iter(rest)
+            whole = [static[i] if i in static else next(left) for i in range(len(args))]
+            return self._f(*whole, **others, **named)
+
+        rest = tuple([x for i, x in enumerate(args) if i not in static])
+        others = {n: x for n, x in kwargs.items() if n not in named}
+        return self._plain(bound, rest, others, (tuple(static), len(args), key), tuple(reads))
+
+    def _plain(
+        self,
+        run: Callable[..., R],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        extra: Any,
+        reads: tuple[Value, ...],
+    ) -> Call:
+        keywords = bool(kwargs)
+        leaves, tree = flatten((args, kwargs) if keywords else args)
+
+        def make(xs: Sequence[Value]) -> tuple[Staged, Executable]:
+            types, weak = [x.type for x in xs], [x.weak for x in xs]
+            s = self._staged(run, tree, types, weak, keywords)
+            donate = self._donated(tree, weak, keywords, extra) if self._donate else ()
+            return s, compile_staged(s, types, donate)
+
+        extra = extra, self._donate.numbers, self._donate.names
+        return Call(self._f, run, self._f, leaves, tree, keywords, extra, reads, make, self._counts)
+
+    def _staged(
+        self,
+        run: Callable[..., R],
+        tree: TreeDef,
+        types: Sequence[Type],
+        weak: Sequence[bool],
+        keywords: bool,
+    ) -> Staged:
+        call = with_keywords(run) if keywords else run
+        return stage(call, tree, types, what="jit", of=self._f, weak=weak)
+
+    # donation -------------------------------------------------------------------------------------
+
+    def _donated(
+        self, tree: TreeDef, weak: Sequence[bool], keywords: bool, static: Any
+    ) -> tuple[int, ...]:
+        """The leaves of the donated arguments."""
+        skipped = () if static is None else static[0]
+        n_args = tree.children[0] if keywords else tree
+        kept = [i for i in range(len(n_args.children) + len(skipped)) if i not in skipped]
+        out = []
+        for i, path in enumerate(tree.paths()):
+            group, steps = (path[0].key, path[1:]) if keywords else (0, path)
+            at = steps[0].key
+            wanted = kept[at] in self._donate.numbers if group == 0 else at in self._donate.names
+            if wanted and not weak[i]:
+                out.append(i)
+        return tuple(out)
+
+    def _check_donated(self, call: Call, xs: Sequence[Value], donate: Sequence[int]) -> None:
+        """A donated array is passed once only."""
+        for i in donate:
+            same = [k for k, x in enumerate(xs) if x is xs[i]]
+            if len(same) > 1:
+                names = " and ".join(call.path(k) for k in same)
+                raise DonationError(
+                    f"{names} are one array, which is donated to {describe(self._f)}",
+                    fix="pass a copy: vx.copy(x)",
+                )
+
+    # the steps ------------------------------------------------------------------------------------
+
+    def _abstract(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Staged, list[Type], Call, tuple[int, ...]]:
+        call = self._call(args, kwargs)
+        kinds = [kind_of(x) for x in call.leaves]
+        types, weak = [t for t, _ in kinds], [w for _, w in kinds]
+        bound = call.run
+        s = self._staged(bound, call.tree, types, weak, call.keywords)
+        static = call.extra[0]
+        donate = self._donated(call.tree, weak, call.keywords, static) if self._donate else ()
+        return s, [*types, *[x.type for x in s.captured]], call, donate
+
+    def stage(self, *args: Any, **kwargs: Any) -> Program:
+        """The program for arguments such as these: arrays, or types made by ``vx.spec``."""
+        return self._abstract(args, kwargs)[0].program
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The StableHLO text for arguments such as these; loads no device."""
+        s, types, _, donate = self._abstract(args, kwargs)
+        ready = prepare(s.program, tuple(types), None)
+        if ready.mesh is None:
+            return Lowered(module(ready.program, donate).text, ready.program)
+        made = spmd_module(ready.program, ready.mesh, ready.in_types, ready.out_types, donate)
+        return Lowered(made.text, ready.program)
+
+    def compile(self, *args: Any, **kwargs: Any) -> Compiled:
+        """The executable for arguments such as these, with its costs."""
+        s, types, call, donate = self._abstract(args, kwargs)
+        run = compile_staged(s, types[: len(types) - len(s.captured)], donate)
+        return Compiled(run, s, call.tree, types[: len(call.leaves)], describe(self._f))
+
+    def cache_info(self) -> CacheInfo:
+        """How often calls found the function staged, and why it was staged again if it was."""
+        info = self._counts.info()
+        return info._replace(unkeyed=info.unkeyed or why_unkeyed(self._f))
+
+
+class BoundJit:
+    """A jitted method of an instance."""
+
+    __slots__ = ("__self__", "jitted")
+
+    def __init__(self, jitted: Jit[Any, Any], instance: Any) -> None:
+        self.jitted, self.__self__ = jitted, instance
+
+    def _identity_(self) -> tuple[Any, ...]:
+        return self.jitted, self.__self__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.jitted(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.jitted, name)
+        if name in ("stage", "lower", "compile"):
+            return lambda *args, **kwargs: found(self.__self__, *args, **kwargs)
+        return found
+
+    def __repr__(self) -> str:
+        return repr(self.jitted)
+
+
+def _static_key(f: object, at: int | str, x: Any, reads: list[Value]) -> Any:
+    """What a static argument counts as: its content, or what its class says is equal."""
+    walk = Walk()
+    try:
+        key = walk.value(x, f"the static argument {at}")
+        reads += walk.reads
+        return at, key, walk.finish()
+    except Unkeyed:
+        pass
+    try:
+        hash(x)
+    except TypeError:
+        raise StructureError(
+            f"the static argument {at} of {describe(f)} is a {type(x).__name__}, which has no hash",
+            fix="pass a tuple instead of a list, a vx.struct instead of a dict",
+        ) from None
+    return at, exact(x)
+
+
+@overload
+def jit(
+    f: Callable[P, R],
+    /,
+    *,
+    static_argnums: Numbers = ...,
+    static_argnames: Names = ...,
+    donate_argnums: Numbers = ...,
+    donate_argnames: Names = ...,
+) -> Jit[P, R]: ...
+@overload
+def jit(
+    *,
+    static_argnums: Numbers = ...,
+    static_argnames: Names = ...,
+    donate_argnums: Numbers = ...,
+    donate_argnames: Names = ...,
+) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
+def jit(
+    f: Callable[..., Any] | None = None,
+    /,
+    *,
+    static_argnums: Numbers = (),
+    static_argnames: Names = (),
+    donate_argnums: Numbers = (),
+    donate_argnames: Names = (),
+) -> Any:
+    """f, compiled: staged once per types of its arguments, then run on the device.
+
+    Python scalars among the arguments are values of the program (``vx.jit(f)(x, 0.5)`` and
+    ``(x, 0.6)`` are one program); what Python must know, such as a number of layers, is static.
+
+    Args:
+        f: a function of trees of arrays; it must not have side effects.
+        static_argnums, static_argnames: arguments that stay Python objects. Each new value is
+            staged anew.
+        donate_argnums, donate_argnames: arguments whose memory the results may take. Their later
+            use is a DonationError.
+
+    >>> import verax as vx
+    >>> @vx.jit
+    ... def f(x):
+    ...     return x * 2.0
+    >>> f(vx.arange(3.0))
+    Array([0., 2., 4.], dtype=float32)
+    """
+    options = (static_argnums, static_argnames, donate_argnums, donate_argnames)
+    if f is None:
+        return lambda g: Jit(g, *options)
+    return Jit(f, *options)
+
+
+def spec(shape: int | Iterable[Size], dtype: DTypeLike = float32) -> ArrayType:
+    """The type of an array, to stage a function without one.
+
+    >>> import verax as vx
+    >>> vx.spec((8, 16))
+    float32[8,16]
+    """
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    return ArrayType(sizes, dtype_of(dtype))

@@ -1,0 +1,455 @@
+"""Arrays put together and taken apart: concat, stack, split, tile, repeat, roll, pad.
+
+Everything is slices, concatenations and broadcasts; only ``repeat`` with several counts gathers.
+Padding by ``edge``, ``reflect``, ``symmetric`` and ``wrap`` concatenates runs of the array, read
+forwards, backwards or standing still, so its derivative needs no scatter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from verax.compiler.ir.dtypes import bool_
+from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.sizes import Poly, Size
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.contract import broadcast as broadcast_op
+from verax.compiler.ops.pointwise import SELECT, splat
+from verax.compiler.ops.slicing import Concatenate, DynamicSlice, Pad, Slice
+from verax.dsl.lang.axes import Axes, axis_of
+from verax.dsl.lang.fused import fused, fused_all
+from verax.dsl.lang.indexing import getitem, index_array, modulo
+from verax.dsl.lang.manipulation import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    reshaped,
+    reversed_along,
+)
+from verax.dsl.lang.promotion import asarray, broadcast_to, common_dtype, convert, is_array
+from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Same
+from verax.dsl.lang.value import apply, shape_of
+
+if TYPE_CHECKING:
+    from verax.dsl.lang.array import Array
+
+    Out: TypeAlias = Array[DT, *tuple[Any, ...]]
+
+
+# together
+
+
+def _operands(name: str, xs: Sequence[ArrayLike] | AnyArray) -> list[AnyArray]:
+    """The arrays to join, in the dtype in which they meet."""
+    rows = list(xs)
+    if not rows:
+        raise ShapeError(f"{name} needs at least one array")
+    dtype = common_dtype(name, rows)
+    return [convert(asarray(x, name=name), dtype) for x in rows]
+
+
+def concat(xs: Sequence[ArrayLike], axis: int | None = 0) -> AnyArray:
+    """The arrays one after the other along an axis that they have, or flattened (axis None).
+
+    >>> concat([np.zeros(1), np.ones(2)]).tolist()
+    [0.0, 1.0, 1.0]
+    """
+    ys = _operands("concat", xs)
+    if axis is None:
+        ys = [reshaped(y, (y.type.size,)) for y in ys]
+    return _joined("concat", ys, 0 if axis is None else axis)
+
+
+concatenate = concat
+
+
+def _joined(name: str, ys: Sequence[AnyArray], axis: int) -> AnyArray:
+    axis = axis_of(name, axis, ys[0].type)
+    first = shape_of(ys[0])
+    for y in ys[1:]:
+        own = shape_of(y)
+        if len(own) != len(first):
+            raise ShapeError(
+                f"{name}: {ys[0].type} and {y.type} differ in rank",
+                fix="vx.stack joins along a new axis; x[None] adds a dimension",
+            )
+        for d, (m, n) in enumerate(zip(first, own)):
+            if d != axis and m != n:
+                raise ShapeError(
+                    f"{name} along axis {axis}: dimension {d} is {m} in {ys[0].type}"
+                    f" and {n} in {y.type}"
+                )
+    return ys[0] if len(ys) == 1 else apply(Concatenate(axis), *ys)
+
+
+def stack(xs: Sequence[ArrayLike], axis: int = 0) -> AnyArray:
+    """The arrays, all of one shape, along a new axis.
+
+    >>> stack([np.zeros(2), np.ones(2)], axis=1).tolist()
+    [[0.0, 1.0], [0.0, 1.0]]
+    """
+    ys = _operands("stack", xs)
+    for y in ys[1:]:
+        if shape_of(y) != shape_of(ys[0]):
+            raise ShapeError(
+                f"stack takes arrays of one shape, got {ys[0].type} and {y.type}",
+                fix="vx.concat joins along an axis that they have",
+            )
+    return fused(_stack, axis_of("stack", axis, ys[0].type, extra=1), *ys)
+
+
+def _stack(axis: int, *ys: AnyArray) -> AnyArray:
+    shape = shape_of(ys[0])
+    one = (*shape[:axis], 1, *shape[axis:])
+    return _joined("stack", [reshaped(y, one) for y in ys], axis)
+
+
+def vstack(xs: Sequence[ArrayLike]) -> AnyArray:
+    """The arrays below each other: along the first axis, rows where they have one dimension."""
+    return concat([atleast_2d(x) for x in xs], 0)
+
+
+def hstack(xs: Sequence[ArrayLike]) -> AnyArray:
+    """The arrays side by side: along the second axis, or the first where they have only one."""
+    ys = [atleast_1d(x) for x in xs]
+    return concat(ys, 0 if not ys or ys[0].ndim == 1 else 1)
+
+
+def dstack(xs: Sequence[ArrayLike]) -> AnyArray:
+    """The arrays along the third axis."""
+    return concat([atleast_3d(x) for x in xs], 2)
+
+
+def column_stack(xs: Sequence[ArrayLike]) -> AnyArray:
+    """Arrays of one dimension as the columns of a matrix; matrices side by side."""
+    ys = [atleast_1d(x) for x in xs]
+    return concat([reshaped(y, (*shape_of(y), 1)) if y.ndim == 1 else y for y in ys], 1)
+
+
+def append(x: ArrayLike, values: ArrayLike, axis: int | None = None) -> AnyArray:
+    """``concat([x, values], axis)``: a new array, both flattened where axis is None."""
+    return concat([x, values], axis)
+
+
+# apart
+
+
+def unstack(x: Like[DT], axis: int = 0) -> list[Out[DT]]:
+    """The elements of x along an axis, which must be known while staging."""
+    y = asarray(x, name="unstack")
+    axis = axis_of("unstack", axis, y.type)
+    _known("unstack", y.type, axis)
+    return fused_all(_unstack, axis, y)
+
+
+def _unstack(axis: int, x: AnyArray) -> list[AnyArray]:
+    shape = shape_of(x)
+    row = (*shape[:axis], *shape[axis + 1 :])
+    return [reshaped(cut(x, axis, i, i + 1), row) for i in range(x.shape[axis])]
+
+
+def _known(name: str, t: ArrayType, axis: int) -> int:
+    n = t.shape[axis]
+    if isinstance(n, Poly):
+        raise ShapeError(f"{name}: the size {n} of dimension {axis} of {t} must be known")
+    return n
+
+
+def cut(x: AnyArray, axis: int, start: Size, limit: Size) -> AnyArray:
+    """The elements start to limit of one dimension."""
+    if start == 0 and limit == shape_of(x)[axis]:
+        return x
+    return apply(Slice(tuple([(start, limit, 1) if d == axis else None for d in range(x.ndim)])), x)
+
+
+def split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out[DT]]:
+    """x cut along an axis into equal parts, or at the given positions.
+
+    Raises:
+        ShapeError: the parts would not be equal (``array_split`` allows that).
+    """
+    y = asarray(x, name="split")
+    axis = axis_of("split", axis, y.type)
+    n = _known("split", y.type, axis)
+    if not isinstance(sections, Sequence) and (index(sections) < 1 or n % index(sections)):
+        raise ShapeError(
+            f"split: dimension {axis} of {y.type} does not fall into {sections} equal parts",
+            fix="vx.array_split makes parts of nearly one size",
+        )
+    return array_split(y, sections, axis)
+
+
+def array_split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out[DT]]:
+    """x cut along an axis into parts whose sizes differ by one at most, or at given positions."""
+    y = asarray(x, name="array_split")
+    axis = axis_of("array_split", axis, y.type)
+    n = _known("array_split", y.type, axis)
+    if isinstance(sections, Sequence):
+        ends = [slice(index(i)).indices(n)[1] for i in sections]
+    else:
+        count = index(sections)
+        if count < 1:
+            raise ShapeError(f"array_split: {count} parts")
+        size, longer = divmod(n, count)
+        ends = [k * size + min(k, longer) for k in range(1, count)]
+    return fused_all(_split, (axis, tuple(ends)), y)
+
+
+def _split(static: tuple[int, tuple[int, ...]], x: AnyArray) -> list[AnyArray]:
+    axis, ends = static
+    bounds = [0, *ends, x.shape[axis]]
+    return [cut(x, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds)]
+
+
+def vsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+    """``split`` along the first axis."""
+    return split(x, sections, 0)
+
+
+def hsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+    """``split`` along the second axis, or the first where there is only one."""
+    y = asarray(x, name="hsplit")
+    return split(y, sections, 0 if y.ndim == 1 else 1)
+
+
+def dsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+    """``split`` along the third axis."""
+    return split(x, sections, 2)
+
+
+# again
+
+
+def tile(x: Like[DT], reps: int | Sequence[int]) -> Out[DT]:
+    """x laid out ``reps`` times along each axis, the last axes first.
+
+    >>> tile(np.arange(2), (2, 2)).tolist()
+    [[0, 1, 0, 1], [0, 1, 0, 1]]
+    """
+    y = asarray(x, name="tile")
+    counts = [index(r) for r in (reps if isinstance(reps, Sequence) else (reps,))]
+    if any(r < 0 for r in counts):
+        raise ShapeError(f"tile: a count is negative in {tuple(counts)}")
+    ndim = max(y.ndim, len(counts))
+    counts = [1] * (ndim - len(counts)) + counts
+    return fused(_tile, tuple(counts), reshaped(y, (1,) * (ndim - y.ndim) + shape_of(y)))
+
+
+def _tile(counts: tuple[int, ...], x: AnyArray) -> AnyArray:
+    shape = shape_of(x)
+    spread: list[Size] = []
+    places = []
+    for r, n in zip(counts, shape):
+        if r != 1:
+            spread.append(r)
+        places.append(len(spread))
+        spread.append(n)
+    if len(spread) > len(shape):
+        x = apply(broadcast_op(tuple(spread), places), x)
+    return reshaped(x, tuple([r * n for r, n in zip(counts, shape)]))
+
+
+def repeat(x: Like[DT], repeats: int | Sequence[int], axis: int | None = None) -> Out[DT]:
+    """Each element of x along an axis (or of the flattened x) several times in a row.
+
+    Args:
+        repeats: one count, or one per element; counts are a shape, so they must be known.
+
+    >>> repeat(np.array([3, 4]), [1, 2]).tolist()
+    [3, 4, 4]
+    """
+    y = asarray(x, name="repeat")
+    if axis is None:
+        y = reshaped(y, (y.type.size,))
+    axis = axis_of("repeat", 0 if axis is None else axis, y.type)
+    counts = [index(r) for r in (repeats if isinstance(repeats, Sequence) else (repeats,))]
+    if any(r < 0 for r in counts):
+        raise ShapeError(f"repeat: a count is negative in {counts}")
+    if len(counts) == 1:
+        return fused(_repeat, (axis, counts[0]), y)
+    n = _known("repeat", y.type, axis)
+    if len(counts) != n:
+        raise ShapeError(
+            f"repeat: {len(counts)} counts for the {n} elements of dimension {axis} of {y.type}"
+        )
+    places = [i for i, r in enumerate(counts) for _ in range(r)]
+    return getitem(y, (slice(None),) * axis + (places,))
+
+
+def _repeat(static: tuple[int, int], x: AnyArray) -> AnyArray:
+    axis, r = static
+    shape = shape_of(x)
+    spread = (*shape[: axis + 1], r, *shape[axis + 1 :])
+    places = [d if d <= axis else d + 1 for d in range(x.ndim)]
+    out = apply(broadcast_op(spread, places), x)
+    return reshaped(out, (*shape[:axis], shape[axis] * r, *shape[axis + 1 :]))
+
+
+Shift: TypeAlias = int | ArrayLike
+
+
+def roll(x: Same[DT, *Ds], shift: Shift | Sequence[Shift], axis: Axes = None) -> Array[DT, *Ds]:
+    """x shifted along axes, what falls out at the end coming in at the start.
+
+    Args:
+        shift: how far, per axis; an int, or a computed scalar.
+        axis: an axis, several, or None: x is flattened, rolled and put back into shape.
+    """
+    y = asarray(x, name="roll")
+    shape = shape_of(y)
+    if axis is None:
+        flat = reshaped(y, (y.type.size,))
+        shifts = list(shift) if isinstance(shift, Sequence) else [shift]
+        return reshaped(_rolled(flat, shifts, [0] * len(shifts)), shape)
+    axes = [axis_of("roll", a, y.type) for a in (axis if isinstance(axis, Sequence) else [axis])]
+    shifts = list(shift) if isinstance(shift, Sequence) else [shift] * len(axes)
+    if len(shifts) != len(axes):
+        if len(axes) != 1:
+            raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+        axes = axes * len(shifts)
+    return _rolled(y, shifts, axes)
+
+
+def _rolled(x: AnyArray, shifts: Sequence[Shift], axes: Sequence[int]) -> AnyArray:
+    for s, axis in zip(shifts, axes):
+        if is_array(s):
+            x = fused(_roll_computed, axis, x, index_array("roll", s))
+        else:
+            x = fused(_roll, (axis, index(s)), x)  # type: ignore[arg-type]
+    return x
+
+
+def _roll(static: tuple[int, int], x: AnyArray) -> AnyArray:
+    axis, shift = static
+    n = shape_of(x)[axis]
+    if n == 0 or (isinstance(n, int) and shift % n == 0):
+        return x
+    at = n - (shift % n) if isinstance(n, int) else n - shift if shift >= 0 else -shift
+    return apply(Concatenate(axis), cut(x, axis, at, n), cut(x, axis, 0, at))
+
+
+def _roll_computed(axis: int, x: AnyArray, shift: AnyArray) -> AnyArray:
+    n = shape_of(x)[axis]
+    if n == 0:
+        return x
+    start = modulo(-convert(shift, "int32"), n)
+    sizes = tuple([n if d == axis else None for d in range(x.ndim)])
+    return apply(DynamicSlice(sizes), apply(Concatenate(axis), x, x), start)
+
+
+# pad
+
+PadMode: TypeAlias = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
+Widths: TypeAlias = int | tuple[int, int] | Sequence[tuple[int, int]]
+
+
+class _Run(NamedTuple):
+    """``count`` elements from ``start`` on, in steps of 1, -1 or 0."""
+
+    start: int
+    count: int
+    step: int
+
+
+def pad(
+    x: Like[DT], widths: Widths, mode: PadMode = "constant", constant_values: ArrayLike = 0
+) -> Out[DT]:
+    """x with a border.
+
+    Args:
+        widths: elements before and after: one number or pair for all axes, or a pair per axis.
+        mode: ``constant``; ``edge`` repeats the outermost element; ``reflect`` mirrors at it,
+            ``symmetric`` beside it; ``wrap`` goes round.
+        constant_values: the scalar that ``constant`` writes.
+
+    >>> pad(np.array([1, 2, 3]), (2, 1), mode="reflect").tolist()
+    [3, 2, 1, 2, 3, 2]
+    """
+    y = asarray(x, name="pad")
+    pairs = _widths(y.type, widths)
+    if mode == "constant":
+        if isinstance(constant_values, (bool, int, float)) and constant_values == 0:
+            return fused(_pad_zeros, pairs, y)
+        value = asarray(constant_values, None if is_array(constant_values) else y.dtype)
+        return fused(_pad_constant, pairs, y, convert(value, y.dtype))
+    if mode not in _POSITION:
+        raise ShapeError(
+            f"pad: {mode!r} is no mode", fix=f"one of constant, {', '.join(_POSITION)}"
+        )
+    return fused(_pad_runs, (pairs, mode), y)
+
+
+def _widths(t: ArrayType, widths: Widths) -> tuple[tuple[int, int], ...]:
+    rows = widths if isinstance(widths, Sequence) else [(widths, widths)]
+    if rows and not isinstance(rows[0], Sequence):
+        rows = [(rows[0], rows[-1])]  # type: ignore[list-item]
+    pairs = [(index(row[0]), index(row[-1])) for row in rows]  # type: ignore[index]
+    if len(pairs) == 1:
+        pairs = pairs * t.ndim
+    if len(pairs) != t.ndim or any(w < 0 for pair in pairs for w in pair):
+        raise ShapeError(
+            f"pad: the widths {widths} do not fit {t}",
+            fix="give a width, a pair (before, after), or a pair per dimension, none negative",
+        )
+    return tuple(pairs)
+
+
+def _pad_zeros(pairs: tuple[tuple[int, int], ...], x: AnyArray) -> AnyArray:
+    if not any(map(any, pairs)):
+        return x
+    return apply(Pad(tuple([(*p, 0) if any(p) else None for p in pairs])), x)
+
+
+def _pad_constant(pairs: tuple[tuple[int, int], ...], x: AnyArray, value: AnyArray) -> AnyArray:
+    inside = _pad_zeros(pairs, apply(splat(True, ArrayType(shape_of(x), bool_))))
+    out = _pad_zeros(pairs, x)
+    return apply(SELECT, inside, out, broadcast_to(value, shape_of(out)))
+
+
+_POSITION: dict[str, Any] = {
+    "edge": lambda j, n: min(max(j, 0), n - 1),
+    "reflect": lambda j, n: _mirrored(j, n, 2 * n - 2) if n > 1 else 0,
+    "symmetric": lambda j, n: _mirrored(j, n, 2 * n, 1),
+    "wrap": lambda j, n: j % n,
+}
+
+
+def _mirrored(j: int, n: int, period: int, beside: int = 0) -> int:
+    k = j % period
+    return k if k < n else period - beside - k
+
+
+def _pad_runs(static: tuple[tuple[tuple[int, int], ...], str], x: AnyArray) -> AnyArray:
+    pairs, mode = static
+    for axis, (before, after) in enumerate(pairs):
+        if before or after:
+            n = _known("pad", x.type, axis)
+            if n == 0:
+                raise ShapeError(f"pad: dimension {axis} of {x.type} has no element to repeat")
+            places = [_POSITION[mode](j, n) for j in range(-before, n + after)]
+            x = _joined("pad", [_run(x, axis, run) for run in _runs(places)], axis)
+    return x
+
+
+def _runs(places: Sequence[int]) -> Iterator[_Run]:
+    """The positions as runs of one step each, as long as they go."""
+    i = 0
+    while i < len(places):
+        step = places[i + 1] - places[i] if i + 1 < len(places) else 1
+        k = i + 1
+        while k < len(places) and places[k] - places[k - 1] == step and abs(step) <= 1:
+            k += 1
+        yield _Run(places[i], k - i, step if k - i > 1 else 1)
+        i = k
+
+
+def _run(x: AnyArray, axis: int, run: _Run) -> AnyArray:
+    if run.step == 0:
+        one = cut(x, axis, run.start, run.start + 1)
+        return broadcast_to(one, (*shape_of(x)[:axis], run.count, *shape_of(x)[axis + 1 :]))
+    if run.step == 1:
+        return cut(x, axis, run.start, run.start + run.count)
+    return reversed_along(cut(x, axis, run.start - run.count + 1, run.start + 1), (axis,))

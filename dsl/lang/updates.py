@@ -1,0 +1,372 @@
+"""``x.at[index].set(v)`` and its family: new arrays that differ from x at some positions.
+
+What basic indices reach is read, combined and written back as one dynamic update slice, which XLA
+does in place inside a loop. What index arrays reach is one scatter. Positions that occur twice are
+added (multiplied, ...) twice; ``set`` keeps one of their values.
+
+A computed position that is out of range is dropped, or moved to the nearest one by ``mode="clip"``.
+The dtype of x never changes: a value that does not promote into it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+from verax.compiler.ir.dtypes import bool_, int32
+from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
+from verax.compiler.ir.op import Op, show_shape
+from verax.compiler.ir.sizes import Shape
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.arithmetic import MAX, MIN
+from verax.compiler.ops.contract import broadcast as broadcast_op
+from verax.compiler.ops.indexing import ScatterAdd, ScatterSet
+from verax.compiler.ops.pointwise import ADD, MUL, SELECT, splat
+from verax.compiler.ops.slicing import DynamicUpdateSlice, Pad
+from verax.dsl.lang.axes import axis_of
+from verax.dsl.lang.fused import fused
+from verax.dsl.lang.host import is_numpy
+from verax.dsl.lang.indexing import (
+    Mode,
+    Number,
+    align_lines,
+    from_last,
+    from_start,
+    get,
+    in_range,
+    index_array,
+    inverse,
+    loosen,
+    modulo,
+    picked_apart,
+    picked_together,
+    positions,
+    sliced,
+    spot_of,
+    starts_of,
+    view,
+)
+from verax.dsl.lang.manipulation import permuted, reshaped, reversed_along
+from verax.dsl.lang.promotion import (
+    asarray,
+    broadcast_to,
+    common_dtype,
+    is_array,
+    scalar,
+)
+from verax.dsl.lang.scope import STACK
+from verax.dsl.lang.signatures import AnyArray, ArrayLike
+from verax.dsl.lang.subscript import NEW, PICKED, Index, Part, Subscript, resolve
+from verax.dsl.lang.value import apply, shape_of
+
+Kind: TypeAlias = Literal["set", "add", "mul", "min", "max"]
+Drop: TypeAlias = Literal["drop", "clip", "wrap"]
+
+_COMBINE: dict[str, Op] = {"add": ADD, "mul": MUL, "min": MIN, "max": MAX}
+
+
+class At:
+    """``x.at``: index it to name the positions, then say what happens there."""
+
+    __slots__ = ("x",)
+    x: AnyArray
+
+    def __init__(self, x: AnyArray) -> None:
+        self.x = x
+
+    def __getitem__(self, index: Index) -> Place:
+        return Place(self.x, index)
+
+
+class Place:
+    """``x.at[index]``. Every method returns a new array; x stays as it is.
+
+    ``mode`` says what happens to a computed position out of range: ``"drop"`` leaves it out,
+    ``"clip"`` moves it to the nearest one, ``"wrap"`` goes round. Literals out of range are errors.
+    """
+
+    __slots__ = ("index", "x")
+    x: AnyArray
+    index: Index
+
+    def __init__(self, x: AnyArray, index: Index) -> None:
+        self.x, self.index = x, index
+
+    def set(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x with ``value`` there; which of several values for one position stays is not said."""
+        return _update("set", self, value, mode)
+
+    def add(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x with ``value`` added there, once per occurrence of a position."""
+        return _update("add", self, value, mode)
+
+    def subtract(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x with ``value`` subtracted there."""
+        return _update("add", self, -_typed("subtract", self.x, value), mode)
+
+    def multiply(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x multiplied by ``value`` there."""
+        return _update("mul", self, value, mode)
+
+    def divide(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x divided by ``value`` there."""
+        return self.x / Place(_ones(self.x), self.index).multiply(value, mode=mode)
+
+    def power(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """x raised to the power of ``value`` there."""
+        return self.x ** Place(_ones(self.x), self.index).multiply(value, mode=mode)
+
+    def min(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """The smaller of x and ``value`` there."""
+        return _update("min", self, value, mode)
+
+    def max(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+        """The larger of x and ``value`` there."""
+        return _update("max", self, value, mode)
+
+    def apply(self, f: Callable[[AnyArray], ArrayLike], *, mode: Drop = "drop") -> AnyArray:
+        """x with f of what stands there; a position that occurs twice is changed once."""
+        old = get(self.x, self.index, "wrap" if mode == "wrap" else "clip")
+        return _update("set", self, f(old), mode)
+
+    def get(self, *, mode: Mode = "clip", fill_value: Number | None = None) -> AnyArray:
+        """What stands there: ``x[index]``, and ``fill_value`` out of range with mode="fill"."""
+        return get(self.x, self.index, mode, fill_value)
+
+
+def _ones(x: AnyArray) -> AnyArray:
+    return scalar(1, x.dtype, shape_of(x))
+
+
+def _typed(name: str, x: AnyArray, value: ArrayLike) -> AnyArray:
+    """The value in the dtype of x, or a DTypeError where it does not promote into it."""
+    who = f"x.at[...].{name}"
+    if common_dtype(who, [x, value]) is not x.dtype:
+        got = value.type if is_array(value) else value.dtype if is_numpy(value) else repr(value)
+        raise DTypeError(
+            f"{who}: {got} does not promote into {x.type}",
+            fix=f"convert the value, value.astype(vx.{x.dtype.name}), or x before",
+        )
+    return asarray(value, x.dtype, name=who)
+
+
+def _update(kind: Kind, place: Place, value: ArrayLike, mode: Drop) -> AnyArray:
+    x, index = place.x, place.index
+    if mode not in ("drop", "clip", "wrap"):
+        raise IndexingError(f"{mode!r} is no mode of writing", fix='mode="drop", "clip" or "wrap"')
+    v = _typed({"mul": "multiply"}.get(kind, kind), x, value)
+    if is_array(index) and index.dtype is bool_ and index.ndim and v.ndim <= x.ndim - index.ndim:
+        return fused(_where, kind, x, v, index)
+    s, operands = resolve(x.type, index)
+    if STACK.scope is None and x.type.spec is None:
+        s, operands = loosen(s, operands)
+    return fused(_write, (s, kind, mode), x, v, *operands)
+
+
+def _where(kind: Kind, x: AnyArray, v: AnyArray, mask: AnyArray) -> AnyArray:
+    """A mask needs no positions where the value does not depend on them."""
+    shape = shape_of(x)
+    if shape_of(mask) != shape[: mask.ndim]:
+        raise IndexingError(f"the mask {mask.type} does not fit the first dimensions of {x.type}")
+    if mask.ndim < x.ndim:
+        mask = apply(broadcast_op(shape, range(mask.ndim)), mask)
+    v = broadcast_to(v, shape, name=f"x.at[mask].{kind}")
+    return apply(SELECT, mask, _combined(kind, x, v), x)
+
+
+def _combined(kind: Kind, old: AnyArray, v: AnyArray) -> AnyArray:
+    return v if kind == "set" else apply(_COMBINE[kind], old, v)
+
+
+def _write(
+    static: tuple[Subscript, Kind, Drop], x: AnyArray, value: AnyArray, *operands: AnyArray
+) -> AnyArray:
+    s, kind, mode = static
+    starts, picks = positions(s, shape_of(x), operands, wrap=mode == "wrap")
+    v = _fitted(kind, value, s.result_shape(shape_of(x), [shape_of(i) for i in picks]))
+    old = view(s, x, starts)
+    if s.picked:
+        new = _scattered(s, kind, mode, old, v, picks)
+    else:
+        new = _combined(kind, old, reshaped(v, shape_of(old)))
+    if mode == "drop":
+        new = _guarded(s, x, old, new, starts)
+    return _put_back(s, x, new, starts)
+
+
+def _fitted(kind: Kind, value: AnyArray, shape: Shape) -> AnyArray:
+    """The value in the shape of ``x[index]``; leading dimensions of size 1 may be too many."""
+    own = shape_of(value)
+    extra = len(own) - len(shape)
+    if extra > 0 and own[:extra] == (1,) * extra:
+        value = reshaped(value, own[extra:])
+    return broadcast_to(value, shape, name=f"x.at[...].{kind}")
+
+
+def _scattered(
+    s: Subscript, kind: Kind, mode: Drop, old: AnyArray, v: AnyArray, picks: list[AnyArray]
+) -> AnyArray:
+    """A view with v at the positions that the index arrays pick."""
+    spot, n = spot_of(s, old.ndim), picks[0].ndim
+    v = permuted(_without_new(s, v, n), inverse(spot.placement(n)))
+    y = picked_together(s, old)
+    if mode == "clip":
+        sizes = shape_of(y)[spot.lead :]
+        picks = [i.clip(0, m - 1) for i, m in zip(picks, sizes)]
+    return picked_apart(s, scatter(kind, y, v, picks, lead=spot.lead), shape_of(old))
+
+
+def _without_new(s: Subscript, v: AnyArray, n: int) -> AnyArray:
+    """v, in the shape of ``x[index]``, without the dimensions that None added."""
+    spread = [(d, i) for d in s.layout for i in range(n if d == PICKED else 1)]
+    return reshaped(v, tuple([m for (d, _), m in zip(spread, shape_of(v)) if d != NEW]))
+
+
+def scatter(
+    kind: Kind,
+    x: AnyArray,
+    v: AnyArray,
+    picks: Sequence[AnyArray],
+    *,
+    lead: int = 0,
+    batch_dims: int = 0,
+) -> AnyArray:
+    """x with v at positions that have been counted from the start; those out of range dropped."""
+    k, first = len(picks), lead + batch_dims
+    if kind == "add" and x.dtype is not bool_:
+        sizes = shape_of(x)[first : first + k]
+        return apply(ADD, x, apply(ScatterAdd(batch_dims, sizes, "fill", lead), v, *picks))
+    return apply(ScatterSet(kind, batch_dims, k, lead), x, v, *picks)
+
+
+def _guarded(
+    s: Subscript, x: AnyArray, old: AnyArray, new: AnyArray, starts: list[AnyArray]
+) -> AnyArray:
+    """The new view, or the old one where a computed start is out of range."""
+    unknown = [
+        (i, shape_of(x)[d]) for i, (d, _), known in zip(starts, s.dynamic, s.known) if not known
+    ]
+    if not unknown:
+        return new
+    inside = in_range([i for i, _ in unknown], [n for _, n in unknown])
+    return apply(SELECT, broadcast_to(inside, shape_of(new)), new, old)
+
+
+def _put_back(s: Subscript, x: AnyArray, new: AnyArray, starts: list[AnyArray]) -> AnyArray:
+    """x with another view in place of its own."""
+    new = reversed_along(new, s.flips)
+    places = dict(zip([d for d, _ in s.dynamic], starts))
+    if any(p is not None and p[2] != 1 for p in s.parts):
+        base = sliced(x, dict(s.dynamic), starts)
+        new = _interleaved(s.parts, base, new)
+    else:
+        fixed = {d: scalar(p[0], int32) for d, p in enumerate(s.parts) if p is not None}
+        places |= fixed
+    if not places:
+        return new
+    dims = tuple(sorted(places))
+    return apply(DynamicUpdateSlice(dims), x, new, *[places[d] for d in dims])
+
+
+def _interleaved(parts: Sequence[Part | None], x: AnyArray, new: AnyArray) -> AnyArray:
+    """x with new at a regular stride: both padded to one shape, then one selection."""
+    pads = []
+    for part, n, m in zip(parts, shape_of(x), shape_of(new)):
+        if part is None:
+            pads.append(None)
+        else:
+            start, _, stride = part
+            pads.append((start, n - start - (m - 1) * stride - 1, stride - 1))
+    pad = Pad(tuple(pads))
+    mask = apply(pad, apply(splat(True, ArrayType(shape_of(new), bool_))))
+    return apply(SELECT, mask, apply(pad, new), x)
+
+
+# functions
+
+
+def put_along_axis(
+    x: ArrayLike,
+    indices: ArrayLike,
+    values: ArrayLike,
+    axis: int = -1,
+    *,
+    kind: Kind = "set",
+    mode: Drop = "drop",
+) -> AnyArray:
+    """A new array: x with ``values`` at the positions of each line along an axis.
+
+    Args:
+        kind: ``set``, or ``add``, ``mul``, ``min``, ``max`` to combine with what stands there.
+    """
+    x, indices = asarray(x, name="put_along_axis"), index_array("put_along_axis", indices)
+    v = _typed("put_along_axis", x, values)
+    axis = axis_of("put_along_axis", axis, x.type)
+    return fused(_put_along, (axis, kind, mode), x, v, indices)
+
+
+def _put_along(
+    static: tuple[int, Kind, Drop], x: AnyArray, v: AnyArray, indices: AnyArray
+) -> AnyArray:
+    axis, kind, mode = static
+    v = broadcast_to(v, shape_of(indices), name="put_along_axis")
+    x, i = align_lines("put_along_axis", x, indices, axis)
+    v, _ = align_lines("put_along_axis", v, indices, axis)
+    v = broadcast_to(v, shape_of(i))
+    n = shape_of(x)[-1]
+    i = modulo(i, n) if mode == "wrap" else from_start(i, n)
+    if mode == "clip":
+        i = i.clip(0, n - 1)
+    return permuted(scatter(kind, x, v, [i], batch_dims=x.ndim - 1), from_last(x.ndim, axis))
+
+
+def dynamic_update_slice(
+    x: ArrayLike, update: ArrayLike, starts: ArrayLike | Sequence[ArrayLike]
+) -> AnyArray:
+    """x with ``update`` at computed starts, one per dimension; starts are clipped as JAX does.
+
+    >>> dynamic_update_slice(asarray(np.zeros(4)), asarray(np.ones(2)), [1]).tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+    x = asarray(x, name="dynamic_update_slice")
+    v = _typed("dynamic_update_slice", x, update)
+    places = starts_of("dynamic_update_slice", x, starts)
+    own, part = shape_of(x), shape_of(v)
+    fits = len(own) == len(part) and all(
+        not (isinstance(m, int) and isinstance(n, int)) or m <= n for m, n in zip(part, own)
+    )
+    if not fits:
+        raise ShapeError(
+            f"dynamic_update_slice: an update of shape {show_shape(part)} does not lie in {x.type}",
+            fix="the update has the rank of x, and no dimension larger than x has",
+        )
+    return fused(_dynamic_update, None, x, v, *places)
+
+
+def _dynamic_update(_: None, x: AnyArray, v: AnyArray, *starts: AnyArray) -> AnyArray:
+    own, part = shape_of(x), shape_of(v)
+    dims = tuple([d for d in range(x.ndim) if own[d] != part[d]])
+    if not dims:
+        return v
+    return apply(DynamicUpdateSlice(dims), x, v, *[from_start(starts[d], own[d]) for d in dims])
+
+
+def dynamic_update_slice_in_dim(
+    x: ArrayLike, update: ArrayLike, start: ArrayLike, axis: int = 0
+) -> AnyArray:
+    """x with ``update`` along one axis from a computed start (clipped)."""
+    x = asarray(x, name="dynamic_update_slice_in_dim")
+    axis = axis_of("dynamic_update_slice_in_dim", axis, x.type)
+    return dynamic_update_slice(x, update, [start if d == axis else 0 for d in range(x.ndim)])
+
+
+def dynamic_update_index_in_dim(
+    x: ArrayLike, update: ArrayLike, i: ArrayLike, axis: int = 0
+) -> AnyArray:
+    """x with ``update`` as the element of one axis at a computed position (clipped)."""
+    x = asarray(x, name="dynamic_update_index_in_dim")
+    axis = axis_of("dynamic_update_index_in_dim", axis, x.type)
+    v = _typed("dynamic_update_index_in_dim", x, update)
+    if v.ndim == x.ndim - 1:
+        v = reshaped(v, (*shape_of(v)[:axis], 1, *shape_of(v)[axis:]))
+    return dynamic_update_slice_in_dim(x, v, i, axis)

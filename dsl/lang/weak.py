@@ -1,0 +1,131 @@
+"""Weak values: Python scalars that are arguments of a function that is staged.
+
+``jit(f)(x, 0.5)`` gives f a 0-d value for 0.5, so that another number does not stage f again; and
+yet ``x * scale`` must not depend on whether f is jitted. So the value keeps to the rule for Python
+scalars: it takes the dtype of the arrays that it meets and never widens them. It is held in 64 bits
+(a bool in one), arithmetic among weak values and Python scalars stays weak, and what leaves the
+function is an array of the default dtype.
+
+Law: ``jit(f)(*args)`` has the types of ``f(*args)`` wherever the latter is an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from verax.compiler.backend import backend
+from verax.compiler.ir.dtypes import (
+    DType,
+    bool_,
+    complex64,
+    complex128,
+    float32,
+    float64,
+    int32,
+    int64,
+)
+from verax.compiler.ir.errors import DTypeError
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.pointwise import Convert, splat
+from verax.dsl.lang.array import Array
+from verax.dsl.lang.host import to_numpy
+from verax.dsl.lang.promotion import scalar_class
+from verax.dsl.lang.scope import STACK
+from verax.dsl.lang.value import apply
+
+if TYPE_CHECKING:
+    from verax.dsl.lang.value import AnyArray
+
+CARRIERS: dict[type, ArrayType] = {
+    c: ArrayType((), d)
+    for c, d in ((bool, bool_), (int, int64), (float, float64), (complex, complex128))
+}
+DEFAULTS: dict[type, DType] = {bool: bool_, int: int32, float: float32, complex: complex64}
+_ORDER = (bool, int, float, complex)
+
+
+class Weak(Array[Any, *tuple[Any, ...]]):
+    """A Python scalar as a 0-d value; see the module."""
+
+    __slots__ = ()
+    weak = True
+
+    def __neg__(self) -> Any:
+        return _among(Array.__neg__, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return _among(Array.__abs__, self)
+
+    def __repr__(self) -> str:
+        return f"Weak({_kind(self).__name__}, {super().__repr__()})"
+
+
+def _kind(x: object) -> type:
+    c = scalar_class(x)
+    assert c is not None
+    return c
+
+
+def _among(f: Callable[..., Any], *xs: Any, at_least: type = bool) -> Any:
+    """f of weak values and Python scalars alone: it stays weak."""
+    c = max([at_least, *map(_kind, xs)], key=_ORDER.index)
+    y = f(*[_carried(x, c) for x in xs])
+    return Weak(y.type, y.at, y.scope) if isinstance(y, Array) else y
+
+
+def _carried(x: object, c: type) -> AnyArray:
+    """x as an ordinary array of 64 bits."""
+    t = CARRIERS[c]
+    if isinstance(x, Array):
+        return apply(Convert(t.dtype), x)
+    assert isinstance(x, (bool, int, float, complex))
+    return apply(splat(x, t)) if STACK.scope is not None else concrete_weak(x, c)
+
+
+_ARITHMETIC = (
+    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow"
+    " eq ne lt le gt ge"
+)
+
+
+def _operator(name: str) -> Callable[[Weak, Any], Any]:
+    plain: Callable[..., Any] = getattr(Array, name)
+    at_least = float if "truediv" in name else int
+
+    def method(self: Weak, other: Any) -> Any:
+        if scalar_class(other) is None:
+            return plain(self, other)
+        return _among(plain, self, other, at_least=at_least)
+
+    return method
+
+
+for _name in [f"__{name}__" for name in _ARITHMETIC.split()]:
+    setattr(Weak, _name, _operator(_name))
+
+
+def staged_weak(x: bool | int | float | complex) -> Weak:
+    """A Python scalar as a weak value of the open scope."""
+    y = apply(splat(x, CARRIERS[type(x)]))
+    return Weak(y.type, y.at, y.scope)
+
+
+def concrete_weak(x: bool | int | float | complex, c: type | None = None) -> Weak:
+    """A Python scalar as a weak value on the device."""
+    t = CARRIERS[c or type(x)]
+    try:
+        return Weak(t, backend().put(to_numpy(x, t.dtype), t))
+    except OverflowError:
+        raise DTypeError(
+            f"the Python int {x} does not fit 64 bits",
+            fix="pass it as a static argument: jit(f, static_argnums=...)",
+        ) from None
+
+
+def strong(x: AnyArray) -> AnyArray:
+    """A weak value as an array of the default dtype of its kind; any other value itself."""
+    return apply(Convert(DEFAULTS[_kind(x)]), x) if x.weak else x

@@ -1,0 +1,91 @@
+"""Every case under every law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.laws.cases_pointwise import CASES as POINTWISE
+from tests.laws.cases_structural import CASES as STRUCTURAL
+from tests.laws.harness import Case, Claim, Limit, Sample, samples, settle
+from tests.laws.laws import LAWS, Law
+from verax.compiler.ir.dtypes import ALL
+
+CASES: tuple[Case, ...] = (*POINTWISE, *STRUCTURAL)
+EXAMPLES = max(2, settings().max_examples // 4)  # each is a batch of samples
+PHASES = (Phase.generate, Phase.shrink)
+
+
+def known(case: Case, law: Law, s: Sample) -> bool:
+    return any(limit.law == law.name and limit.when(s) for limit in case.known)
+
+
+def claims(case: Case, law: Law, draw: Callable[[Any], Any]) -> list[Claim]:
+    """The claims of one batch of samples."""
+    out: list[Claim] = []
+    first = draw(st.integers(0, len(ALL)))
+    for k in range(law.batch):
+        s = samples(case, law.style, draw, law.samples, first + k)
+        if not known(case, law, s[0]):
+            out += law.state(case, s, draw)
+    return out
+
+
+PAIRS = [
+    pytest.param(case, law, id=f"{law.name}-{case.name}")
+    for law in LAWS
+    for case in CASES
+    if law.applies(case)
+]
+
+
+@pytest.mark.parametrize(("case", "law"), PAIRS)
+def test_law(case: Case, law: Law) -> None:
+    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        if found := claims(case, law, data.draw):
+            settle(found)
+
+    holds()
+
+
+LIMITS = [
+    pytest.param(case, law, limit, id=f"{law.name}-{case.name}-{k}")
+    for case in CASES
+    for k, limit in enumerate(case.known)
+    for law in LAWS
+    if law.name == limit.law
+]
+
+
+@pytest.mark.parametrize(("case", "law", "limit"), LIMITS)
+def test_limit_is_real(case: Case, law: Law, limit: Limit) -> None:
+    """A limit that is overcome must be taken out of the table."""
+    failed = []
+
+    @settings(max_examples=5 * EXAMPLES)
+    @given(st.data())
+    def watch(data: st.DataObject) -> None:
+        s = samples(case, law.style, data.draw, law.samples)
+        if limit.when(s[0]) and not failed:
+            try:
+                settle(law.state(case, s, data.draw))
+            except Exception as error:  # whatever it is: the law does not hold
+                failed.append(error)
+
+    watch()
+    assert failed, f"{case.name} keeps the law {law.name}: drop the limit {limit.reason!r}"
+
+
+def test_names_are_unique() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_limits_name_laws() -> None:
+    assert {k.law for c in CASES for k in c.known} <= {law.name for law in LAWS}
