@@ -1,8 +1,8 @@
 """Checkpoints: a pytree of arrays in one file, written atomically and checked when it is read.
 
-The file is a zip of ``.npy`` members, one per leaf, and ``verax.json`` with the format, the path, dtype
-and shape of each leaf and the user's own metadata. Each member carries a CRC. The file appears under
-its name only when it is whole: it is written beside it and renamed.
+The file is a zip of ``.npy`` members, one per leaf, and ``verax.json`` with the format, the path,
+dtype and shape of each leaf and the user's own metadata. Each member carries a CRC. The file
+appears under its name only when it is whole: it is written beside it and renamed.
 
 Law: ``load(path, like=x)`` after ``save(path, x)`` is x, leaf for leaf; anything else raises.
 """
@@ -17,11 +17,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang import tree
 from verax.dsl.lang.array import Array
+from verax.dsl.lang.host import numpy
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.promotion import asarray
 from verax.dsl.lang.shard import place
@@ -138,7 +137,7 @@ def _compare(path: str, header: dict[str, Any], wanted: list[dict[str, str]]) ->
 
 def _leaf(archive: zipfile.ZipFile, path: str, i: int, like: Any) -> Any:
     try:
-        data = np.load(io.BytesIO(archive.read(f"{i}.npy")), allow_pickle=False)
+        data = numpy().load(io.BytesIO(archive.read(f"{i}.npy")), allow_pickle=False)
     except (KeyError, zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     if isinstance(like, Key):
@@ -154,8 +153,8 @@ def _describe(leaf: Any) -> str:
 
 def _bytes_of(leaf: Any) -> bytes:
     out = io.BytesIO()
-    data = np.ascontiguousarray(leaf.numpy() if isinstance(leaf, Array | Key) else leaf)
+    data = numpy().ascontiguousarray(leaf.numpy() if isinstance(leaf, Array | Key) else leaf)
     if data.dtype.kind == "V":  # bfloat16 and its kin: NumPy's format has no name for them
         data = data.view(f"u{data.dtype.itemsize}")
-    np.save(out, data, allow_pickle=False)
+    numpy().save(out, data, allow_pickle=False)
     return out.getvalue()

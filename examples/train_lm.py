@@ -122,11 +122,11 @@ class Transformer:
 
 
 RULES: list[tuple[str, P]] = [  # the first name that a weight's path contains says how it is cut
-    ("attention/out", P("model")),  # heads
-    ("attention/", P(None, "model")),
-    ("mlp/up/", P(None, "model")),  # hidden units
-    ("mlp/down/", P("model")),
-    ("head/", P(None, "model")),  # the bytes that are scored
+    (".attention.out", P("model")),  # heads
+    (".attention.", P(None, "model")),
+    (".mlp.up.", P(None, "model")),  # hidden units
+    (".mlp.down.", P("model")),
+    (".head.", P(None, "model")),  # the bytes that are scored
     ("", P()),  # all else lies whole on every device
 ]
 
@@ -134,8 +134,8 @@ RULES: list[tuple[str, P]] = [  # the first name that a weight's path contains s
 def place(values: Any, mesh: vx.Mesh) -> Any:
     """Lay parameters, or an optimiser's state of the same shape, on the mesh."""
 
-    def lay(path: str, x: vx.AnyArray) -> vx.AnyArray:
-        spec = next(spec for name, spec in RULES if name in path)
+    def lay(path: vx.tree.Path, x: vx.AnyArray) -> vx.AnyArray:
+        spec = next(spec for name, spec in RULES if name in str(path))
         return vx.shard(x, mesh, spec if x.ndim else P())
 
     return vx.tree.map_with_path(lay, values)

@@ -1,17 +1,18 @@
 """Samplers: each turns the bits of one key into numbers of a distribution, element by element.
 
-Every sampler consumes its key once. The formulas are those of jax.random's defaults, so that the
-same key gives the same numbers.
+Every sampler consumes its key once and is one program, also where nothing is staged. The formulas
+are those of jax.random's defaults, so that the same key gives the same numbers.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 from verax.compiler.ir.dtypes import DType, bool_, float32, int32, real_of, uint8, uint32
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.arithmetic import COMPLEX
+from verax.compiler.ops.arithmetic import COMPLEX, REM
 from verax.compiler.ops.bits import OR, SHIFT_RIGHT_LOGICAL, Bitcast
 from verax.compiler.ops.pointwise import Convert, splat
 from verax.compiler.ops.sort import Sort
@@ -20,10 +21,16 @@ from verax.dsl.lang.array import Array, ArrayLike
 from verax.dsl.lang.axes import axis_of
 from verax.dsl.lang.cumulative import cumulative_sum
 from verax.dsl.lang.dtypes import finfo, iinfo
+from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume
 from verax.dsl.lang.promotion import asarray, broadcast_shapes, broadcast_to, convert
+from verax.dsl.lang.sorting import argsort
 from verax.dsl.lang.value import apply, apply_all
-from verax.prng.keys import _UINTS, Shape, _shape, one, raw_bits, raw_split
+from verax.prng.keys import UINTS, Shape, one, raw_bits, raw_split, shape_of
+
+Sizes: TypeAlias = tuple[int, ...]
+Drawn: TypeAlias = tuple[Sizes, DType]
+"""What a body makes: the shape and the dtype of its result."""
 
 
 def uniform(
@@ -40,19 +47,30 @@ def uniform(
 
     >>> import verax as vx
     >>> vx.random.uniform(vx.random.key(0), (3,))
-    Array([0.947667  , 0.97853255, 0.33229148], dtype=float32)
+    Array([0.947667  , 0.9785799 , 0.33229148], dtype=float32)
     """
     _take(key, "uniform")
-    return _uniform(key, _shape(shape), dtype, minval, maxval)
-
-
-def _uniform(
-    key: Key, shape: tuple[int, ...], dtype: DType, minval: ArrayLike, maxval: ArrayLike
-) -> Array:
     _real("uniform", dtype)
-    low, high = (broadcast_to(asarray(x, dtype), shape) for x in (minval, maxval))
+    ends = [minval, maxval]
+    numbers = tuple(x if isinstance(x, int | float) else None for x in ends)
+    arrays = [asarray(x, dtype) for x in ends if not isinstance(x, int | float)]
+    return fused(_uniform_between, (shape_of(shape), dtype, numbers), key, *arrays)
+
+
+def _uniform_between(
+    how: tuple[Sizes, DType, tuple[float | None, ...]], key: Key, *arrays: Array
+) -> Array:
+    shape, dtype, numbers = how
+    given = iter(arrays)
+    low, high = (next(given) if x is None else x for x in numbers)
+    return _uniform((shape, dtype), key, low, high)
+
+
+def _uniform(how: Drawn, key: Key, low: ArrayLike, high: ArrayLike) -> Array:
+    shape, dtype = how
+    least, most = (broadcast_to(asarray(x, dtype), shape) for x in (low, high))
     mantissa = _mantissa_bits(dtype)
-    word = _UINTS[dtype.bits]
+    word = UINTS[dtype.bits]
     random = raw_bits(key, shape, uint8 if mantissa < 8 else word)
     width = random.dtype.bits
     random = convert(random, word)
@@ -60,23 +78,24 @@ def _uniform(
     bias = (1 << (dtype.bits - mantissa - 2)) - 1
     random = apply(OR, random, _like(bias << mantissa, random))  # the exponent of 1
     unit = apply(Bitcast(dtype), random) - 1.0
-    return elementwise.maximum(low, unit * (high - low) + low)
+    return elementwise.maximum(least, unit * (most - least) + least)
 
 
 def normal(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
     """Standard normal: ``dtype[shape]``, real or complex (of unit variance in all)."""
     _take(key, "normal")
-    return _normal(key, _shape(shape), dtype)
+    if not dtype.is_inexact:
+        _real("normal", dtype)
+    return fused(_normal, (shape_of(shape), dtype), key)
 
 
-def _normal(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
+def _normal(how: Drawn, key: Key) -> Array:
+    shape, dtype = how
     if dtype.is_complex:
-        re, im = raw_split(key)
-        parts = [_normal(k, shape, real_of(dtype)) / math.sqrt(2) for k in (re, im)]
+        parts = [_normal((shape, real_of(dtype)), k) / math.sqrt(2) for k in raw_split(key)]
         return apply(COMPLEX, *parts)
     above = finfo(dtype).eps / 2 - 1.0  # the float next to -1, towards 0
-    u = _uniform(key, shape, dtype, above, 1.0)
-    return elementwise.erf_inv(u) * math.sqrt(2)
+    return elementwise.erf_inv(_uniform(how, key, above, 1.0)) * math.sqrt(2)
 
 
 def truncated_normal(
@@ -93,14 +112,19 @@ def truncated_normal(
     _take(key, "truncated_normal")
     _real("truncated_normal", dtype)
     low, high = asarray(lower, dtype), asarray(upper, dtype)
-    full = (
-        broadcast_shapes(low.shape, high.shape, name="truncated_normal") if shape is None else shape
-    )
+    if shape is None:
+        sizes = shape_of(broadcast_shapes(low.shape, high.shape, name="truncated_normal"))
+    else:
+        sizes = shape_of(shape)
+    return fused(_truncated_normal, (sizes, dtype), key, low, high)
+
+
+def _truncated_normal(how: Drawn, key: Key, low: Array, high: Array) -> Array:
     root2 = math.sqrt(2)
     a, b = elementwise.erf(low / root2), elementwise.erf(high / root2)
-    x = elementwise.erf_inv(_uniform(key, _shape(shape), dtype, a, b)) * root2
+    x = elementwise.erf_inv(_uniform(how, key, a, b)) * root2
     inside = [
-        elementwise.nextafter(elementwise.stop_gradient(end), asarray(to, dtype))
+        elementwise.nextafter(elementwise.stop_gradient(end), asarray(to, how[1]))
         for end, to in ((low, math.inf), (high, -math.inf))
     ]
     return elementwise.clip(x, *inside)
@@ -112,26 +136,36 @@ def bernoulli(key: Key, p: ArrayLike = 0.5, shape: Shape | None = None) -> Array
     prob = asarray(p)
     if not prob.dtype.is_float:
         raise DTypeError(f"bernoulli takes a probability of a float dtype, got {prob.type}")
-    sizes = prob.shape if shape is None else _shape(shape)
-    drawn: Array = _uniform(key, sizes, prob.dtype, 0.0, 1.0) < prob
+    drawn = fused(_bernoulli, shape_of(prob.shape) if shape is None else shape_of(shape), key, prob)
     assert drawn.dtype is bool_
     return drawn
+
+
+def _bernoulli(shape: Sizes, key: Key, p: Array) -> Array:
+    below: Array = _uniform((shape, p.dtype), key, 0.0, 1.0) < p
+    return below
 
 
 def exponential(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
     """Exponential of rate 1: ``dtype[shape]``."""
     _take(key, "exponential")
-    return -elementwise.log1p(-_uniform(key, _shape(shape), dtype, 0.0, 1.0))
+    _real("exponential", dtype)
+    return fused(_exponential, (shape_of(shape), dtype), key)
+
+
+def _exponential(how: Drawn, key: Key) -> Array:
+    return -elementwise.log1p(-_uniform(how, key, 0.0, 1.0))
 
 
 def gumbel(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
     """Standard Gumbel: ``dtype[shape]``."""
     _take(key, "gumbel")
-    return _gumbel(key, _shape(shape), dtype)
+    _real("gumbel", dtype)
+    return fused(_gumbel, (shape_of(shape), dtype), key)
 
 
-def _gumbel(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
-    u = _uniform(key, shape, dtype, finfo(dtype).smallest_normal, 1.0)
+def _gumbel(how: Drawn, key: Key) -> Array:
+    u = _uniform(how, key, finfo(how[1]).smallest_normal, 1.0)
     return -elementwise.log(-elementwise.log(u))
 
 
@@ -146,12 +180,17 @@ def categorical(key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None
     _real("categorical", scores.dtype)
     at = axis_of("categorical", axis, scores.type)
     batch = (*scores.shape[:at], *scores.shape[at + 1 :])
-    sizes = batch if shape is None else _shape(shape)
+    sizes = shape_of(batch) if shape is None else shape_of(shape)
     lead = len(sizes) - len(batch)
-    if lead < 0 or tuple(sizes[lead:]) != batch:
+    if lead < 0 or sizes[lead:] != batch:
         raise ShapeError(f"categorical: the shape {sizes} does not end in {batch}")
-    noise = _gumbel(key, (*sizes[:lead], *scores.shape), scores.dtype)
-    return reductions.argmax(noise + scores, axis=at + lead)
+    return fused(_categorical, (sizes[:lead], at), key, scores)
+
+
+def _categorical(how: tuple[Sizes, int], key: Key, scores: Array) -> Array:
+    samples, at = how
+    noise = _gumbel(((*samples, *shape_of(scores.shape)), scores.dtype), key)
+    return reductions.argmax(noise + scores, axis=at + len(samples))
 
 
 def randint(
@@ -159,28 +198,31 @@ def randint(
 ) -> Array:
     """Integers, uniform on [minval, maxval): ``dtype[shape]``.
 
-    Twice as many bits as the dtype has are reduced modulo the span, so the bias is below 2**-nbits.
+    Twice as many bits as the dtype has, and at least 64, are reduced modulo the span, so the bias
+    is below 2**-32.
     """
     _take(key, "randint")
-    return _randint(key, _shape(shape), minval, maxval, dtype)
-
-
-def _randint(
-    key: Key, shape: tuple[int, ...], minval: ArrayLike, maxval: ArrayLike, dtype: DType
-) -> Array:
     if not dtype.is_integer or dtype.bits < 8:
         raise DTypeError(f"randint makes 8- to 64-bit integers, got {dtype}")
-    limits, word = iinfo(dtype), _UINTS[dtype.bits]
-    over = isinstance(maxval, int) and maxval == limits.max + 1
-    if isinstance(maxval, int):
-        maxval = min(max(maxval, limits.min), limits.max)
-    if isinstance(minval, int):
-        minval = min(max(minval, limits.min), limits.max)
-    low, high = (broadcast_to(asarray(x, dtype), shape) for x in (minval, maxval))
+    wide = dtype if dtype.bits >= 32 else int32
+    limits, widest = iinfo(dtype), iinfo(wide)
+    over = isinstance(maxval, int) and maxval > widest.max
+    ends = []
+    for x, most in ((minval, limits.max), (maxval, limits.max + 1)):
+        kept = min(max(x, limits.min), most, widest.max) if isinstance(x, int) else x
+        ends.append(asarray(kept, wide))
+    return convert(fused(_randint, (shape_of(shape), wide, over), key, *ends), dtype)
+
+
+def _randint(how: tuple[Sizes, DType, bool], key: Key, minval: Array, maxval: Array) -> Array:
+    """``how[2]``: the largest value of the dtype is wanted too."""
+    shape, dtype, over = how
+    word = UINTS[dtype.bits]
+    low, high = (broadcast_to(x, shape) for x in (minval, maxval))
     upper, lower = (raw_bits(k, shape, word) for k in raw_split(key))
     span = apply(Convert(word), high - low)
     span = elementwise.where(high <= low, _like(1, span), span)
-    if over:  # the largest value is wanted too
+    if over:
         span = elementwise.where(high > low, span + _like(1, span), span)
     factor = _remainder(_like(1 << (dtype.bits // 2), span), span)
     factor = _remainder(factor * factor, span)
@@ -194,18 +236,20 @@ def permutation(key: Key, x: int | ArrayLike, axis: int = 0) -> Array:
     Sorts by random 32-bit keys, as often as it takes to make collisions immaterial.
     """
     _take(key, "permutation")
-    return _permutation(key, x, axis)
-
-
-def _permutation(key: Key, x: int | ArrayLike, axis: int) -> Array:
     if isinstance(x, int):
-        return _shuffle(key, creation.arange(x))
+        return fused(_shuffled_range, x, key)
     values = asarray(x)
-    at = axis_of("permutation", axis, values.type)
-    if values.ndim == 1:
-        return _shuffle(key, values)
-    order = _shuffle(key, creation.arange(values.shape[at]))
-    return indexing.take(values, order, axis=at)
+    return fused(_permutation, axis_of("permutation", axis, values.type), key, values)
+
+
+def _permutation(axis: int, key: Key, x: Array) -> Array:
+    if x.ndim == 1:
+        return _shuffle(key, x)
+    return indexing.take(x, _shuffled_range(x.shape[axis], key), axis=axis)
+
+
+def _shuffled_range(n: int, key: Key) -> Array:
+    return _shuffle(key, creation.arange(n))
 
 
 def _shuffle(key: Key, x: Array) -> Array:
@@ -232,7 +276,7 @@ def choice(
         p: the probabilities, of the length of ``axis``; uniform if None.
     """
     _take(key, "choice")
-    sizes = _shape(shape)
+    sizes = shape_of(shape)
     values = None if isinstance(a, int) else asarray(a)
     at = 0 if values is None else axis_of("choice", axis, values.type)
     n = a if isinstance(a, int) else asarray(a).shape[at]
@@ -243,28 +287,33 @@ def choice(
         raise ShapeError(
             f"choice: cannot draw {draws} of {n} without replacement", fix="replace=True"
         )
-    index = _draw(key, n, sizes, replace, None if p is None else asarray(p))
-    index = manipulation.reshape(index, sizes)
+    probs = [] if p is None else [asarray(p)]
+    for q in probs:
+        if q.shape != (n,) or not q.dtype.is_float:
+            raise ShapeError(f"choice: p must be a float array of shape [{n}], got {q.type}")
+    index = fused(_draw, (sizes, n, replace), key, *probs)
     return index if values is None else indexing.take(values, index, axis=at)
 
 
-def _draw(key: Key, n: int, shape: tuple[int, ...], replace: bool, p: Array | None) -> Array:
-    if p is None:
+def _draw(how: tuple[Sizes, int, bool], key: Key, *probs: Array) -> Array:
+    """The indices that ``choice`` takes."""
+    shape, n, replace = how
+    draws = math.prod(shape)
+    if not probs:
         if replace:
-            return _randint(key, shape, 0, n, int32)
-        return _permutation(key, n, 0)[: math.prod(shape)]
-    if p.shape != (n,) or not p.dtype.is_float:
-        raise ShapeError(f"choice: p must be a float array of shape [{n}], got {p.type}")
-    if not replace:
-        scores = _gumbel(key, (n,), p.dtype) + elementwise.log(p)
-        return searching.argsort(-scores)[: math.prod(shape)]
-    total = cumulative_sum(p)
-    u = _uniform(key, shape, p.dtype, 0.0, 1.0)
-    return searching.searchsorted(total, total[-1] * (1.0 - u))
+            return _randint((shape, int32, False), key, asarray(0), asarray(n))
+        return manipulation.reshape(_shuffled_range(n, key)[:draws], shape)
+    (p,) = probs
+    if replace:
+        total = cumulative_sum(p)
+        u = _uniform((shape, p.dtype), key, 0.0, 1.0)
+        return searching.searchsorted(total, total[-1] * (1.0 - u))
+    scores = _gumbel(((n,), p.dtype), key) + elementwise.log(p)
+    return manipulation.reshape(argsort(-scores)[:draws], shape)
 
 
 def _mantissa_bits(dtype: DType) -> int:
-    return -math.frexp(finfo(dtype).eps)[1] + 1
+    return 1 - math.frexp(finfo(dtype).eps)[1]
 
 
 def _take(key: Key, what: str) -> None:
@@ -273,8 +322,8 @@ def _take(key: Key, what: str) -> None:
 
 
 def _real(what: str, dtype: DType) -> None:
-    if not dtype.is_float:
-        raise DTypeError(f"{what} makes floats, got {dtype}", fix="dtype=vx.float32")
+    if not dtype.is_float or dtype.bits < 16:
+        raise DTypeError(f"{what} makes floats of 16 to 64 bits, got {dtype}", fix="dtype=float32")
 
 
 def _like(value: int, x: Array) -> Array:
@@ -283,18 +332,4 @@ def _like(value: int, x: Array) -> Array:
 
 def _remainder(x: Array, y: Array) -> Array:
     """The C remainder of unsigned numbers; by zero it is x, so a span of 2**nbits needs no case."""
-    return elementwise.fmod(x, y)
-
-
-__all__ = [
-    "bernoulli",
-    "categorical",
-    "choice",
-    "exponential",
-    "gumbel",
-    "normal",
-    "permutation",
-    "randint",
-    "truncated_normal",
-    "uniform",
-]
+    return apply(REM, x, y)

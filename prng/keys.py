@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from verax.compiler.ir.dtypes import DType, uint8, uint16, uint32, uint64
 from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.bits import OR, SHIFT_LEFT, SHIFT_RIGHT_LOGICAL, XOR
 from verax.compiler.ops.contract import broadcast
@@ -22,14 +23,14 @@ from verax.compiler.ops.pointwise import ADD, MUL, Convert, splat
 from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
 from verax.compiler.ops.slicing import Concatenate, Slice
 from verax.dsl.lang.array import Array
-from verax.dsl.lang.creation import asarray
+from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume, derive
-from verax.dsl.lang.value import Value, apply, apply_all
+from verax.dsl.lang.value import apply, apply_all
 
-Shape: TypeAlias = int | Sequence[int]
+Shape: TypeAlias = Size | Sequence[Size]
 IMPL = "threefry2x32"
-_MASK = 0xFFFFFFFF
-_UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
+_MASK, _MASK64 = (1 << 32) - 1, (1 << 64) - 1
+UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
 
 
 def key(seed: int | Array) -> Key:
@@ -43,13 +44,13 @@ def key(seed: int | Array) -> Key:
     Array([0.947667  , 0.97853255], dtype=float32)
     """
     if isinstance(seed, int) and not isinstance(seed, bool):
-        return wrap_key_data(_pair(_scalar(seed >> 32), _scalar(seed)))
+        return _as_key(fused(_words_of, _number(seed)))
     if not isinstance(seed, Array) or not seed.dtype.is_integer or seed.shape != ():
         raise DTypeError(
             f"a seed is an int or a scalar integer array, got {getattr(seed, 'type', type(seed))}",
             fix="vx.random.key(0)",
         )
-    return wrap_key_data(_pair(*_halves(seed)))
+    return _as_key(fused(_words_of, None, seed))
 
 
 def key_data(key: Key) -> Array:
@@ -62,9 +63,7 @@ def wrap_key_data(data: Array) -> Key:
     """The key whose words these are; ``data`` is ``uint32[..., 2]``."""
     if data.dtype is not uint32 or data.shape[-1:] != (2,):
         raise DTypeError(f"key data is uint32[..., 2], got {data.type}")
-    made = apply(KeyWrap(IMPL), data)
-    assert isinstance(made, Key)
-    return made
+    return _as_key(data)
 
 
 def split(key: Key, num: Shape = 2) -> Key:
@@ -77,9 +76,7 @@ def split(key: Key, num: Shape = 2) -> Key:
     """
     one(key, "split")
     consume(key, "split")
-    shape = _shape(num)
-    high, low = _blocks(key, shape)
-    return wrap_key_data(_pair(high, low))
+    return _as_key(fused(_split, shape_of(num), key))
 
 
 def fold_in(key: Key, data: int | Array) -> Key:
@@ -91,12 +88,10 @@ def fold_in(key: Key, data: int | Array) -> Key:
     one(key, "fold_in")
     derive(key, data if isinstance(data, int) else None)
     if isinstance(data, int):
-        high, low = _scalar(data >> 32), _scalar(data)
-    elif data.dtype.is_integer and data.shape == ():
-        high, low = _halves(data)
-    else:
+        return _as_key(fused(_folded, _number(data), key))
+    if not data.dtype.is_integer or data.shape != ():
         raise DTypeError(f"fold_in takes an int or a scalar integer array, got {data.type}")
-    return wrap_key_data(_pair(*apply_all(Threefry(), *_words(key), high, low)))
+    return _as_key(fused(_folded, None, key, data))
 
 
 def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Array:
@@ -107,16 +102,37 @@ def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Array:
     """
     one(key, "bits")
     consume(key, "bits")
-    return raw_bits(key, _shape(shape), dtype)
+    if UINTS.get(dtype.bits) is not dtype:
+        raise DTypeError(f"bits are uint8, uint16, uint32 or uint64, got {dtype}")
+    return fused(_bits, (shape_of(shape), dtype), key)
 
 
-# Below: what the distributions share. They consume their key once, under their own name.
+# Below: what runs as one program. The distributions consume their key once, under their own name,
+# and call these.
+
+
+def _words_of(value: int | None, *seed: Array) -> Array:
+    """A 64-bit number as the words of a key."""
+    if value is None:
+        return _pair(*_halves(seed[0]))
+    return _pair(_scalar(value >> 32), _scalar(value))
+
+
+def _split(shape: tuple[int, ...], key: Key) -> Array:
+    return _pair(*_blocks(key, shape))
+
+
+def _folded(value: int | None, key: Key, *data: Array) -> Array:
+    words = _halves(data[0]) if value is None else (_scalar(value >> 32), _scalar(value))
+    return _pair(*apply_all(Threefry(), *_words(key), *words))
+
+
+def _bits(how: tuple[tuple[int, ...], DType], key: Key) -> Array:
+    return raw_bits(key, *how)
 
 
 def raw_bits(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
     """``bits`` of a key that the caller has consumed."""
-    if _UINTS.get(dtype.bits) is not dtype:
-        raise DTypeError(f"bits are uint8, uint16, uint32 or uint64, got {dtype}")
     high, low = _blocks(key, shape)
     if dtype is not uint64:
         mixed = apply(XOR, high, low)
@@ -127,8 +143,8 @@ def raw_bits(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
 
 def raw_split(key: Key, num: int = 2) -> list[Key]:
     """``split`` of a key that the caller has consumed."""
-    pairs = _pair(*_blocks(key, (num,)))
-    return [wrap_key_data(_row(pairs, i)) for i in range(num)]
+    pairs = _split((num,), key)
+    return [_as_key(_row(pairs, i)) for i in range(num)]
 
 
 def one(key: Key, what: str) -> None:
@@ -143,6 +159,12 @@ def one(key: Key, what: str) -> None:
             f"{what} takes one key, got an array of keys of shape {list(key.shape)}",
             fix=f"map over the keys: vx.vmap(lambda k: vx.random.{what}(k))(keys)",
         )
+
+
+def _as_key(data: Array) -> Key:
+    made = apply(KeyWrap(IMPL), data)
+    assert isinstance(made, Key)
+    return made
 
 
 def _blocks(key: Key, shape: tuple[int, ...]) -> list[Array]:
@@ -201,6 +223,11 @@ def _halves(x: Array) -> tuple[Array, Array]:
     return apply(Convert(uint32), high), low
 
 
+def _number(seed: int) -> int:
+    """A Python int as 64 bits; one that 32 bits can hold, negative or not, has no high word."""
+    return seed & (_MASK if -(1 << 31) <= seed < 1 << 32 else _MASK64)
+
+
 def _scalar(value: int) -> Array:
     return _filled(value & _MASK, (), uint32)
 
@@ -209,13 +236,16 @@ def _filled(value: int, shape: tuple[int, ...], dtype: DType) -> Array:
     return apply(splat(value, ArrayType(shape, dtype)))
 
 
-def _repeated(x: Value, shape: tuple[int, ...]) -> Array:
-    return apply(broadcast(shape, ()), x) if shape else asarray(x)
+def _repeated(x: Array, shape: tuple[int, ...]) -> Array:
+    return apply(broadcast(shape, ()), x)
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
+def shape_of(shape: Shape) -> tuple[int, ...]:
     """A shape as a tuple of ints, or a ShapeError."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if any(not isinstance(n, int) or n < 0 for n in sizes):
-        raise ShapeError(f"a shape is made of ints >= 0, got {sizes}", fix="shape=(8, 16)")
-    return sizes
+    sizes: tuple[object, ...] = (shape,) if isinstance(shape, int | Poly) else tuple(shape)
+    known = tuple(n for n in sizes if isinstance(n, int) and n >= 0)
+    if len(known) < len(sizes):
+        raise ShapeError(
+            f"random numbers take a shape of ints >= 0, got {sizes}", fix="shape=(8, 16)"
+        )
+    return known

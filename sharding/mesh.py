@@ -1,7 +1,7 @@
 """A mesh is a value: named axes with sizes, over device ids 0..n-1 in row-major order.
 
-It is passed, never ambient, and two meshes with equal axes are one mesh. What collectives need of
-it (which devices talk to each other, where a device stands) is worked out once per mesh and axes.
+It is passed, never ambient, and interned: meshes with equal axes are one object. What collectives
+need of it (which devices talk to each other, where a device stands) is worked out once.
 
 Law: ``groups(axes)`` partitions the devices, and inside each group ``offsets(axes)`` counts
 0, 1, 2, ...: the k-th device of a group holds the k-th part of what the axes cut.
@@ -29,25 +29,23 @@ class Mesh:
     (8, 4, 8)
     """
 
-    __slots__ = ("_hash", "_sizes", "axes")
+    __slots__ = ("_sizes", "axes")
     axes: tuple[tuple[str, int], ...]
 
-    def __init__(self, **axes: int) -> None:
+    def __new__(cls, **axes: int) -> Mesh:
+        key = tuple(axes.items())
+        found = _MESHES.get(key)
+        if found is not None:
+            return found
         for name, size in axes.items():
             if type(size) is not int or size < 1:
                 raise ShardingError(
                     f"mesh axis {name!r} has size {size!r}, expected a positive int",
                     fix=f"Mesh({name}=2)",
                 )
-        self.axes = tuple(axes.items())
-        self._sizes = dict(axes)
-        self._hash = hash(self.axes)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Mesh) and self.axes == other.axes)
+        self = super().__new__(cls)
+        self.axes, self._sizes = key, dict(axes)
+        return _MESHES.setdefault(key, self)
 
     def __repr__(self) -> str:
         return "Mesh(" + ", ".join(f"{name}={size}" for name, size in self.axes) + ")"
@@ -107,6 +105,9 @@ class Mesh:
         (0, 2, 1, 3)
         """
         return _offsets(self, tuple(axes))
+
+
+_MESHES: dict[tuple[tuple[str, int], ...], Mesh] = {}
 
 
 def _mesh(axes: tuple[tuple[str, int], ...]) -> Mesh:

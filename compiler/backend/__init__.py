@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import Type
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from verax.compiler.backend.compile import Executable
@@ -47,10 +46,10 @@ class Backend(Protocol):
     ) -> Executable:
         """The compiled program, from the cache if its content was compiled before."""
 
-    def put(self, x: NDArray[np.generic], t: Type) -> Buffer:
+    def put(self, x: NDArray[Any], t: Type) -> Buffer:
         """A copy of x on the device, or on the mesh of t's spec."""
 
-    def get(self, buffer: Buffer) -> NDArray[np.generic]:
+    def get(self, buffer: Buffer) -> NDArray[Any]:
         """The global value, read-only; waits for it."""
 
     def block(self, buffer: Buffer) -> None:

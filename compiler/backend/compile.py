@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from verax.compiler.backend import pjrt
 from verax.compiler.backend.emit import Module, module, spmd_module
 from verax.compiler.backend.pjrt import Buffer, block, get, is_deleted, move, put
+from verax.compiler.backend.platforms import platform
 from verax.compiler.ir.errors import BackendError, DonationError
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.span import Span, places
@@ -188,7 +189,7 @@ def _build(
     out_specs: tuple[Spec | None, ...] | None,
     donate: tuple[int, ...],
 ) -> Executable:
-    ready = prepare(p, in_types, out_specs)
+    ready = prepare(p, in_types, out_specs, fences=platform() == "cpu")
     if ready.mesh is None:
         made = module(ready.program, donate)
     else:

@@ -13,12 +13,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from verax.compiler.ir.dtypes import DType, real_of
 from verax.compiler.ir.errors import BackendError, InternalError
 from verax.compiler.ir.program import Program
-from verax.compiler.ir.span import Location, Span, resolve
+from verax.compiler.ir.span import Span, resolve
 from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Cuts, no_cuts
@@ -359,11 +360,13 @@ def _known(t: Type) -> str:
 
 
 def _aliases(spans: Iterable[Span]) -> list[str]:
-    return [f"#s{i} = loc({_place(resolve(span))})" for i, span in enumerate(spans)]
+    places = map(resolve, spans)
+    return [f"#s{i} = loc({_quoted(at.file)}:{at.line}:{at.column})" for i, at in enumerate(places)]
 
 
-def _place(at: Location) -> str:
-    return f"{json.dumps(at.file, ensure_ascii=False)}:{at.line}:{at.column}"
+@lru_cache(1024)
+def _quoted(file: str) -> str:
+    return json.dumps(file, ensure_ascii=False)
 
 
 _LOC = re.compile(r" loc\(#s\d+\)$")

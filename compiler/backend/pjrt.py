@@ -1,4 +1,4 @@
-"""The one file that knows jaxlib's private names: client, devices, buffers, loaded executables.
+"""The one file that knows jaxlib's private names: devices, buffers, loaded executables.
 
 Everything else sees buffers as opaque. Written against jaxlib 0.10.2; tests/backend/ says which
 other versions pass. Transfers are told that 64-bit data stays 64-bit at each call, and copy the
@@ -9,7 +9,6 @@ Law: ``get(put(x, t))`` is x, bit for bit, for every dtype and every spec.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,10 +16,10 @@ from typing import Any, TypeAlias
 
 import ml_dtypes
 import numpy as np
-from jaxlib import _jax, xla_client
+from jaxlib import _jax, lapack, xla_client
 from numpy.typing import NDArray
 
-from verax.compiler.backend.malloc import keep_memory
+from verax.compiler.backend.platforms import how_to_get, make_client
 from verax.compiler.ir import dtypes as vd
 from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.errors import BackendError, DonationError, DTypeError, ShapeError
@@ -29,7 +28,7 @@ from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Cuts, Spec, no_cuts
 
 Buffer: TypeAlias = Any  # jaxlib's ArrayImpl
-Host: TypeAlias = NDArray[np.generic]
+Host: TypeAlias = NDArray[Any]
 
 XlaError = _jax.JaxRuntimeError
 
@@ -49,13 +48,11 @@ DTYPES: dict[np.dtype[Any], DType] = {numpy: d for d, numpy in NUMPY.items()}
 # client ------------------------------------------------------------------------------------------
 
 _CREATING = threading.Lock()
-_DEFAULT_DEVICES = 8
 
 
 @lru_cache(1)
 def _client() -> Any:
-    keep_memory()
-    return xla_client.make_cpu_client(num_devices=device_count())
+    return make_client()
 
 
 def client() -> Any:
@@ -64,29 +61,18 @@ def client() -> Any:
         return _client()
 
 
-@lru_cache(1)
-def device_count() -> int:
-    """How many devices the client has: VERAX_CPU_DEVICES when it is made, else eight."""
-    asked = os.environ.get("VERAX_CPU_DEVICES", "")
-    if asked and not (asked.isdecimal() and int(asked) > 0):
-        raise BackendError(
-            f"VERAX_CPU_DEVICES is {asked!r}, expected a positive number",
-            fix="export VERAX_CPU_DEVICES=16",
-        )
-    return int(asked) if asked else _DEFAULT_DEVICES
-
-
 @lru_cache
 def devices(mesh: Mesh | None) -> tuple[Any, ...]:
     """The devices of a mesh in the order of its ids; the first one alone without a mesh."""
+    there = client().devices()
     count = 1 if mesh is None else mesh.count
-    if count > device_count():
+    if count > len(there):
         raise BackendError(
-            f"{mesh} needs {count} devices, and this process has {device_count()}; "
+            f"{mesh} needs {count} devices, and this process has {len(there)}; "
             "their number is fixed when the first array is made",
-            fix=f"start Python with the environment variable VERAX_CPU_DEVICES={count}",
+            fix=how_to_get(count),
         )
-    return tuple(client().devices()[:count])
+    return tuple(there[:count])
 
 
 @lru_cache
@@ -342,10 +328,8 @@ def memory(loaded: Any) -> tuple[int, int, int, int, int]:
 
 
 @lru_cache(1)
-def _lapack() -> frozenset[str]:
-    """Register the FFI targets that jaxlib brings; returns their names."""
-    from jaxlib import lapack
-
+def _targets() -> frozenset[str]:
+    """Register the FFI targets that jaxlib brings (LAPACK); returns their names."""
     names = set()
     for platform, targets in lapack.registrations().items():
         for name, capsule, *_ in targets:
@@ -354,14 +338,14 @@ def _lapack() -> frozenset[str]:
                     name, capsule, platform=platform, api_version=1
                 )
                 names.add(name)
-    lapack.prepare_lapack_call("potrf", np.dtype(np.float32))
+    lapack.prepare_lapack_call("potrf", np.dtype(np.float32))  # loads LAPACK itself, 0.2 s
     return frozenset(names)
 
 
 def need(target: str) -> None:
     """Make an FFI target known to XLA."""
-    if target not in _lapack():
-        raise BackendError(f"no FFI target is called {target}")
+    if target not in _targets():
+        raise BackendError(f"jaxlib brings no FFI target {target}")
 
 
 def failed(error: Exception, needs: str = "") -> BackendError | DonationError:

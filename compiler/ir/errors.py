@@ -29,6 +29,12 @@ class StructureError(VeraxError, TypeError):
     code = "verax-structure"
 
 
+class ImmutableError(VeraxError, TypeError):
+    """Something that never changes was assigned to."""
+
+    code = "verax-immutable"
+
+
 class DerivativeError(VeraxError, TypeError):
     """A derivative that does not exist: of a non-scalar, an integer, a non-linear equation."""
 

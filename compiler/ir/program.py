@@ -159,7 +159,7 @@ class Builder:
     def finish(self, outs: Iterable[int]) -> Program:
         """Drop what no output and no effect needs; number the rest, inputs first."""
         outs = tuple(outs)
-        live = bytearray(len(self.types))
+        live = bytearray(len(self.types) + 1)  # the last op may have no results
         for o in outs:
             live[o] = 1
         keep = []

@@ -33,12 +33,16 @@ class Poly:
         return self is other or (isinstance(other, Poly) and self.terms == other.terms)
 
     def __add__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Poly)):
+            return NotImplemented  # an array, which knows what to do
         total = dict(self.terms)
         for monomial, c in _terms(other):
             total[monomial] = total.get(monomial, 0) + c
         return _normal(total)
 
     def __mul__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Poly)):
+            return NotImplemented  # an array, which knows what to do
         total: dict[Monomial, int] = {}
         for m1, c1 in self.terms:
             for m2, c2 in _terms(other):
@@ -56,6 +60,8 @@ class Poly:
         return self * -1 + other
 
     def __floordiv__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Poly)):
+            return NotImplemented  # an array, which knows what to do
         quotient = divide(self, other)
         if quotient is None:
             raise ShapeError(f"the size {self} is not known to be divisible by {other}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from verax.compiler.ir.dtypes import DType
+from verax.compiler.ir.dtypes import DType, int4, uint4
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ir.op import Emitter, no_tangent, not_linear
 from verax.compiler.ir.types import ArrayType
@@ -25,8 +25,24 @@ SHIFT_RIGHT_ARITHMETIC = define(
 SHIFT_RIGHT_LOGICAL = define(
     "shift_right_logical", "stablehlo.shift_right_logical", 2, INTEGER, None
 )
-POPCNT = define("popcnt", "stablehlo.popcnt", 1, INTEGER, None)
+POPCNT = define(
+    "popcnt", "stablehlo.popcnt", 1, INTEGER, None,
+    write=lambda e, xs, xts, yt: write_popcnt(e, xs[0], yt),
+)  # fmt: skip
 CLZ = define("clz", "stablehlo.count_leading_zeros", 1, INTEGER, None)
+
+
+def write_popcnt(e: Emitter, x: str, t: ArrayType) -> str:
+    """XLA counts the sign bits of a whole byte in a negative int4: count those of the uint4."""
+    if t.dtype is not int4:
+        return e.op(f"stablehlo.popcnt {x} : {t.mlir}")
+    u = ArrayType(t.shape, uint4)
+    word = write_bitcast(e, x, t, u)
+    return write_bitcast(e, e.op(f"stablehlo.popcnt {word} : {u.mlir}"), u, t)
+
+
+def write_bitcast(e: Emitter, x: str, t: ArrayType, to: ArrayType) -> str:
+    return e.op(f"stablehlo.bitcast_convert {x} : ({t.mlir}) -> {to.mlir}")
 
 
 class Bitcast(Elementwise, name="bitcast"):
@@ -54,5 +70,4 @@ class Bitcast(Elementwise, name="bitcast"):
     ) -> list[str]:
         if xts[0] is yts[0]:
             return [xs[0]]
-        signature = f"({xts[0].mlir}) -> {yts[0].mlir}"
-        return [e.op(f"stablehlo.bitcast_convert {xs[0]} : {signature}")]
+        return [write_bitcast(e, xs[0], xts[0], yts[0])]

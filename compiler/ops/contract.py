@@ -11,6 +11,7 @@ Accumulation is in ``out_dtype``, which is the operands' dtype unless it is give
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from verax.compiler.ir.dtypes import DType
@@ -203,7 +204,16 @@ def canonical(
     out_dtype: DType | None = None,
 ) -> Contract:
     """The contraction with its factors numbered in order of first appearance."""
-    ins = tuple(ins)
+    return _numbered(tuple(ins), tuple(out), tuple(sizes), out_dtype)
+
+
+@lru_cache(65536)
+def _numbered(
+    ins: tuple[Labels, ...],
+    out: Labels,
+    sizes: tuple[tuple[int, Size], ...],
+    out_dtype: DType | None,
+) -> Contract:
     number: dict[int, int] = {}
     for f in (*[f for d in ins for f in d], *out):
         number.setdefault(f, len(number))

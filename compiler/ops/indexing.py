@@ -32,6 +32,7 @@ from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.layout import Iota, Movement, Reshape
 from verax.compiler.ops.places import (
     MODES,
+    Front,
     Layout,
     all_mapped,
     check_index_dtype,
@@ -60,6 +61,11 @@ from verax.compiler.ops.pointwise import (
 KINDS = {"set": ANY, "mul": NUMERIC, "min": ORDERED, "max": ORDERED}
 
 
+def front_of(op: Gather | ScatterAdd | ScatterSet) -> Front:
+    """What stands before the indexed dimensions; their number is where those begin."""
+    return Front(op.lead, op.batch_dims, op.inner)
+
+
 # gather ------------------------------------------------------------------------------------------
 
 
@@ -70,21 +76,22 @@ class Gather(Movement, name="gather"):
         batch_dims: how many dimensions the array and the indices share.
         n_index: how many dimensions are indexed, each by an index array of its own.
         mode: ``clip`` clamps an index out of range, ``fill`` gives zero for it.
-        lead: how many dimensions of the array stand before all others.
+        lead: how many dimensions stand before those that the indices share.
+        inner: how many stand between those and the indexed ones.
     """
 
     batch_dims: int
     n_index: int
     mode: str
     lead: int = 0
+    inner: int = 0
 
     def validate(self) -> None:
         assert self.mode in MODES, self.mode
 
     def layout(self, *shapes: Shape) -> Layout:
         x, *indices = shapes
-        k, batch, lead = self.n_index, self.batch_dims, self.lead
-        return layout(self, k, batch, lead, indices, len(x), window=False)
+        return layout(self, front_of(self), self.n_index, indices, len(x), window=False)
 
     def factors(self, *shapes: Shape) -> Factors:
         at = self.layout(*shapes)
@@ -102,7 +109,7 @@ class Gather(Movement, name="gather"):
         self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
     ) -> MaybeSlots:
         sizes = self.layout(*[t.shape for t in xts]).indexed_sizes(xts[0].shape)
-        op = ScatterAdd(self.batch_dims, sizes, self.mode, self.lead)
+        op = ScatterAdd(self.batch_dims, sizes, self.mode, self.lead, self.inner)
         return [b.emit(op, *given(cts), *given(xs[1:])), *[None] * self.n_index]
 
     def batch(
@@ -110,15 +117,17 @@ class Gather(Movement, name="gather"):
     ) -> tuple[Sequence[int], Sequence[bool]]:
         x, *index = xs
         if not any(mapped[1:]):
-            op = Gather(self.batch_dims, self.n_index, self.mode, self.lead + 1)
-            return [b.emit(op, *xs)], [True]
+            return [b.emit(self.fronted(front_of(self).mapped()), *xs)], [True]
         index = all_mapped(b, n, index, mapped[1:])
         if mapped[0]:
-            op = Gather(self.batch_dims + 1, self.n_index, self.mode, self.lead)
-            y = b.emit(op, move(b, x, 0, self.lead), *index)
-            return [move(b, y, self.lead, 0)], [True]
+            to, front = front_of(self).shared()
+            y = b.emit(self.fronted(front), move(b, x, 0, to), *index)
+            return [move(b, y, to, 0)], [True]
         index = [move(b, i, 0, self.batch_dims) for i in index]  # more places in the same array
-        return [move(b, b.emit(self, x, *index), self.lead + self.batch_dims, 0)], [True]
+        return [move(b, b.emit(self, x, *index), sum(front_of(self)), 0)], [True]
+
+    def fronted(self, front: Front) -> Gather:
+        return Gather(front.batch, self.n_index, self.mode, front.lead, front.inner)
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -137,7 +146,7 @@ def _filled(op: Gather, ts: tuple[ArrayType, ...]) -> Program:
     b = Builder()
     xs = [b.input(t) for t in ts]
     at = op.layout(*[t.shape for t in ts])
-    y = b.emit(Gather(op.batch_dims, op.n_index, "clip", op.lead), *xs)
+    y = b.emit(Gather(op.batch_dims, op.n_index, "clip", op.lead, op.inner), *xs)
     mask = _in_range(b, xs[1:], at.indexed_sizes(ts[0].shape))
     mask = b.emit(broadcast(b.types[y].shape, at.index_of_window), mask)
     return b.finish([b.emit(SELECT, mask, y, fill(b, 0, y))])
@@ -165,21 +174,21 @@ class ScatterAdd(Movement, name="scatter_add"):
 
     Args:
         sizes: the sizes of the indexed dimensions, which no operand tells.
-        batch_dims, mode, lead: those of the gather that is its transpose.
+        batch_dims, mode, lead, inner: those of the gather that is its transpose.
     """
 
     batch_dims: int
     sizes: Shape
     mode: str
     lead: int = 0
+    inner: int = 0
 
     def validate(self) -> None:
         assert self.mode in MODES, self.mode
 
     def layout(self, *shapes: Shape) -> Layout:
         updates, *indices = shapes
-        k, batch, lead = len(self.sizes), self.batch_dims, self.lead
-        return layout(self, k, batch, lead, indices, len(updates), window=True)
+        return layout(self, front_of(self), len(self.sizes), indices, len(updates), window=True)
 
     def factors(self, *shapes: Shape) -> Factors:
         at = self.layout(*shapes)
@@ -204,19 +213,21 @@ class ScatterAdd(Movement, name="scatter_add"):
         self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
     ) -> MaybeSlots:
         k = len(self.sizes)
-        op = Gather(self.batch_dims, k, self.mode, self.lead)
+        op = Gather(self.batch_dims, k, self.mode, self.lead, self.inner)
         return [b.emit(op, *given(cts), *given(xs[1:])), *[None] * k]
 
     def batch(
         self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
     ) -> tuple[Sequence[int], Sequence[bool]]:
         if not any(mapped[1:]):
-            op = ScatterAdd(self.batch_dims, self.sizes, self.mode, self.lead + 1)
-            return [b.emit(op, *xs)], [True]
+            return [b.emit(self.fronted(front_of(self).mapped()), *xs)], [True]
         updates, *index = all_mapped(b, n, xs, mapped)
-        op = ScatterAdd(self.batch_dims + 1, self.sizes, self.mode, self.lead)
-        y = b.emit(op, move(b, updates, 0, self.lead), *index)
-        return [move(b, y, self.lead, 0)], [True]
+        to, front = front_of(self).shared()
+        y = b.emit(self.fronted(front), move(b, updates, 0, to), *index)
+        return [move(b, y, to, 0)], [True]
+
+    def fronted(self, front: Front) -> ScatterAdd:
+        return ScatterAdd(front.batch, self.sizes, self.mode, front.lead, front.inner)
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -239,7 +250,7 @@ def _clipped(op: ScatterAdd, ts: tuple[ArrayType, ...]) -> Program:
         Term(b, i).like(0).apply(CLAMP, Term(b, i), min(cast(int, n) - 1, greatest(t.dtype))).slot
         for i, n, t in zip(index, op.sizes, ts[1:])
     ]
-    fill_op = ScatterAdd(op.batch_dims, op.sizes, "fill", op.lead)
+    fill_op = ScatterAdd(op.batch_dims, op.sizes, "fill", op.lead, op.inner)
     return b.finish([b.emit(fill_op, updates, *clamped)])
 
 
@@ -256,21 +267,21 @@ class ScatterSet(Op, name="scatter_set"):
 
     Args:
         kind: set, mul, min or max.
-        batch_dims, n_index, lead: those of the gather that reads the same places.
+        batch_dims, n_index, lead, inner: those of the gather that reads the same places.
     """
 
     kind: str
     batch_dims: int
     n_index: int
     lead: int = 0
+    inner: int = 0
 
     def validate(self) -> None:
         assert self.kind in KINDS, self.kind
 
     def layout(self, *shapes: Shape) -> Layout:
         x, _, *indices = shapes
-        k, batch, lead = self.n_index, self.batch_dims, self.lead
-        return layout(self, k, batch, lead, indices, len(x), window=False)
+        return layout(self, front_of(self), self.n_index, indices, len(x), window=False)
 
     def factors(self, *shapes: Shape) -> Factors:
         at = self.layout(*shapes)
@@ -344,13 +355,15 @@ class ScatterSet(Op, name="scatter_set"):
 
     def _read(self, b: Builder, x: int, xs: Slots) -> int:
         """What stands at the places of the indices; zero out of range."""
-        return b.emit(Gather(self.batch_dims, self.n_index, "fill", self.lead), x, *xs[2:])
+        op = Gather(self.batch_dims, self.n_index, "fill", self.lead, self.inner)
+        return b.emit(op, x, *xs[2:])
 
     def _add(self, b: Builder, updates: int, xs: Slots) -> int:
         """The updates added into zeros of the array's shape."""
         shapes = [b.types[x].shape for x in xs]
         sizes = self.layout(*shapes).indexed_sizes(shapes[0])
-        return b.emit(ScatterAdd(self.batch_dims, sizes, "fill", self.lead), updates, *xs[2:])
+        op = ScatterAdd(self.batch_dims, sizes, "fill", self.lead, self.inner)
+        return b.emit(op, updates, *xs[2:])
 
     def _where_kept(self, b: Builder, updates: int, xs: Slots) -> int:
         """The updates, zero where another one at the same place was kept.
@@ -388,12 +401,14 @@ class ScatterSet(Op, name="scatter_set"):
     ) -> tuple[Sequence[int], Sequence[bool]]:
         if not any(mapped[2:]):
             both = all_mapped(b, n, xs[:2], mapped[:2])
-            op = ScatterSet(self.kind, self.batch_dims, self.n_index, self.lead + 1)
-            return [b.emit(op, *both, *xs[2:])], [True]
+            return [b.emit(self.fronted(front_of(self).mapped()), *both, *xs[2:])], [True]
         x, updates, *index = all_mapped(b, n, xs, mapped)
-        op = ScatterSet(self.kind, self.batch_dims + 1, self.n_index, self.lead)
-        y = b.emit(op, move(b, x, 0, self.lead), move(b, updates, 0, self.lead), *index)
-        return [move(b, y, self.lead, 0)], [True]
+        to, front = front_of(self).shared()
+        y = b.emit(self.fronted(front), move(b, x, 0, to), move(b, updates, 0, to), *index)
+        return [move(b, y, to, 0)], [True]
+
+    def fronted(self, front: Front) -> ScatterSet:
+        return ScatterSet(self.kind, front.batch, self.n_index, front.lead, front.inner)
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]

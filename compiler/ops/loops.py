@@ -22,6 +22,7 @@ from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ops.adjoint import Layout, adjoint, contract_later
 from verax.compiler.ops.control import (
     INDEX,
     Cond,
@@ -41,7 +42,7 @@ from verax.compiler.ops.control import (
     with_outs,
     with_tangents,
 )
-from verax.compiler.ops.pointwise import ADD, Convert, zeros
+from verax.compiler.ops.pointwise import Convert, zeros
 from verax.compiler.ops.reduce import Reduce
 from verax.compiler.ops.values import chosen, repeated, swapped
 
@@ -299,19 +300,25 @@ class Scan(Control, name="scan"):
         c, k = self.n_consts, self.n_consts + self.n_carry
         linear = self._parts([x is None or c <= i < k for i, x in enumerate(xs)])
         t = again(self.body, linear.all)
-        # t takes known consts and xs, cotangents of carry and ys; gives those of consts, carry, xs
-        known_consts, sums = linear.consts.count(False), sum(linear.consts)
-        body = _accumulating(t, known_consts, linear.xs.count(False), self.n_carry, sums)
-        ct = filled(b, cts, self.types(*xts))
-        ys = b.emit_all(
-            Scan(body, known_consts, sums + self.n_carry, self.length, not self.reverse),
-            *present(xs[:c]),
-            *[zeros(b, y) for y in t.out_types[:sums]],
-            *ct[: self.n_carry],
-            *present(xs[k:]),
-            *ct[self.n_carry :],
+        layout = Layout(
+            linear.consts.count(False), linear.xs.count(False), self.n_carry, sum(linear.consts)
         )
-        ds = spread(ys, [not a for a in linear.all])
+        back = adjoint(t, layout)
+        ct = filled(b, cts, self.types(*xts))
+        ins = [*present(xs[:c]), *present(xs[k:]), *ct]
+        carry = [*[zeros(b, t.out_types[i]) for i in back.kept], *ct[: self.n_carry]]
+        op = Scan(back.body, layout.consts, len(carry), self.length, not self.reverse)
+        rows = [*ins[layout.consts : layout.carried.start], *ct[self.n_carry :]]
+        ys = b.emit_all(op, *ins[: layout.consts], *carry, *rows)
+        # the body of t numbers its inputs as ``ins`` does; what it stacked comes last
+        outside = dict(enumerate(ins))
+        outside.update(zip(back.stacked, ys[len(ys) - len(back.stacked) :]))
+        kept = dict(zip(back.kept, ys))
+        sums = [
+            kept[i] if i in kept else contract_later(b, back.later[i], outside, layout.consts)
+            for i in range(layout.sums)
+        ]
+        ds = spread([*sums, *ys[len(kept) :]], [not a for a in linear.all])
         return [d if x is None else None for x, d in zip(xs, ds)]
 
     def batch(
@@ -443,18 +450,6 @@ def _invariant(body: Program, n_consts: int) -> bytearray:
         if not op.effects and all(fixed[x] for x in xs):
             fixed[first : first + count] = b"\1" * count
     return fixed
-
-
-def _accumulating(t: Program, consts: int, rows: int, carry: int, sums: int) -> Program:
-    """The body of a transposed scan: the cotangents of the consts are summed in the carry."""
-    b = Builder()
-    c_in = [b.input(y) for y in t.in_types[:consts]]
-    so_far = [b.input(y) for y in t.out_types[:sums]]
-    carry_in = [b.input(y) for y in t.in_types[consts + rows : consts + rows + carry]]
-    x_in = [b.input(y) for y in t.in_types[consts : consts + rows]]
-    y_in = [b.input(y) for y in t.in_types[consts + rows + carry :]]
-    ds = b.inline(t, [*c_in, *x_in, *carry_in, *y_in])
-    return b.finish([*[b.emit(ADD, s, d) for s, d in zip(so_far, ds)], *ds[sums:]])
 
 
 # text --------------------------------------------------------------------------------------------

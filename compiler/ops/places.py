@@ -1,13 +1,14 @@
 """Where gather and scatter read and write: one layout of dimensions, its checks and its StableHLO.
 
-With ``lead`` dimensions that nothing indexes, ``batch`` ones that the indices share, and k indexed:
+With ``batch`` dimensions that the indices share, k indexed ones, and others that every index takes
+whole, before (``lead``), between (``inner``) and after them (``rest``):
 
-    array     lead  batch  v_1 .. v_k  rest
-    i_1..i_k        batch  n                    (all of one shape)
-    window    lead  batch  n           rest     (what a gather gives and a scatter takes)
+    array     lead  batch  inner  v_1 .. v_k  rest
+    i_1..i_k        batch         n                    (all of one shape)
+    window    lead  batch  inner  n           rest     (what a gather gives, a scatter takes)
 
-so that vmap adds a dimension to ``lead`` or to ``batch``. A ``Layout`` counts the dimensions of
-each sort; factors and positions follow from the counts.
+so that vmap adds a dimension to ``lead`` or to ``batch``, and moves nothing. A ``Layout`` counts
+the dimensions of each sort; factors and positions follow from the counts.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ class Layout(NamedTuple):
 
     lead: int
     batch: int
+    inner: int
     indexed: int
     at: int
     rest: int
 
     @property
     def array_dims(self) -> Dims:
-        return self._dims("lbvr")
+        return self._dims("lbmvr")
 
     @property
     def index_dims(self) -> Dims:
@@ -47,10 +49,10 @@ class Layout(NamedTuple):
 
     @property
     def window_dims(self) -> Dims:
-        return self._dims("lbnr")
+        return self._dims("lbmnr")
 
     def _dims(self, sorts: str) -> Dims:
-        count = dict(zip("lbvnr", self))
+        count = dict(zip("lbmvnr", self))
         return tuple((f"{s}{i}",) for s in sorts for i in range(count[s]))
 
     def factors(self, *sorts: str) -> frozenset[Factor]:
@@ -60,13 +62,17 @@ class Layout(NamedTuple):
     # positions
 
     @property
+    def first(self) -> int:
+        """Where the indexed dimensions begin in the array, and those of the indices in a window."""
+        return self.lead + self.batch + self.inner
+
+    @property
     def batch_of_array(self) -> list[int]:
         return list(range(self.lead, self.lead + self.batch))
 
     @property
     def indexed_of_array(self) -> list[int]:
-        first = self.lead + self.batch
-        return list(range(first, first + self.indexed))
+        return list(range(self.first, self.first + self.indexed))
 
     @property
     def batch_of_index(self) -> list[int]:
@@ -75,32 +81,51 @@ class Layout(NamedTuple):
     @property
     def index_of_window(self) -> list[int]:
         """Where the dimensions of the indices stand in the window."""
-        return list(range(self.lead, self.lead + self.batch + self.at))
+        return [*self.batch_of_array, *range(self.first, self.first + self.at)]
 
     @property
     def moved_of_window(self) -> list[int]:
         """Where the dimensions stand that every index takes whole."""
         inside = self.index_of_window
-        return [i for i in range(len(inside) + self.lead + self.rest) if i not in inside]
+        return [i for i in range(self.first + self.at + self.rest) if i not in inside]
 
     def indexed_sizes(self, array: Shape) -> Shape:
-        return array[self.lead + self.batch : self.lead + self.batch + self.indexed]
+        return array[self.first : self.first + self.indexed]
+
+
+class Front(NamedTuple):
+    """What stands before the indexed dimensions, as the fields of an op count it."""
+
+    lead: int
+    batch: int
+    inner: int
+
+    def mapped(self) -> Front:
+        """With a mapped dimension in front that the indices do not have."""
+        return self._replace(lead=self.lead + 1)
+
+    def shared(self) -> tuple[int, Front]:
+        """With a mapped dimension that the indices have too, and where it has to stand."""
+        if self.batch == 0:
+            return 0, Front(0, 1, self.lead + self.inner)
+        return self.lead, self._replace(batch=self.batch + 1)
 
 
 def layout(
-    op: Op, k: int, batch: int, lead: int, indices: Sequence[Shape], rank: int, *, window: bool
+    op: Op, front: Front, k: int, indices: Sequence[Shape], rank: int, *, window: bool
 ) -> Layout:
     """The layout, where ``rank`` is that of the window or of the array."""
     if k < 1 or len(indices) != k:
         raise ShapeError(f"{op.name} takes {max(k, 1)} index arrays, got {len(indices)}")
-    at = len(indices[0]) - batch
-    rest = rank - lead - batch - (at if window else k)
+    at = len(indices[0]) - front.batch
+    rest = rank - sum(front) - (at if window else k)
     if at < 0 or rest < 0:
         raise ShapeError(
-            f"{op.name}: {lead} leading, {batch} batch and {k} indexed dimensions do not fit "
-            f"an operand of rank {rank} with indices {show_shape(indices[0])}"
+            f"{op.name}: {front.batch} batch and {k} indexed dimensions, and "
+            f"{front.lead + front.inner} before them, do not fit an operand of rank {rank} "
+            f"with indices {show_shape(indices[0])}"
         )
-    return Layout(lead, batch, k, at, rest)
+    return Layout(*front, k, at, rest)
 
 
 def check_mode(op: Op, mode: str, sizes: Shape, index: Shape) -> None:

@@ -5,7 +5,7 @@ same monoid. Sums are contract's. Max and min have no identity that users would 
 reducing an empty dimension by them raises.
 
 Law: a NaN in the operand comes out of max and min, as in NumPy. XLA's CPU library of reductions
-loses it, so they are lowered with a comparison of our own, unless ``nan`` is False.
+loses it, so they are lowered with a comparison of our own, unless ``nans`` is False.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ class Reduce(Op, name="reduce"):
     Args:
         kind: max, min, mul, and, or.
         axes: the dimensions that go, in order.
-        nan: of max and min, whether a NaN must come out. Where it reaches the result on another way
+        nans: of max and min, whether a NaN must come out. Where it reaches the result on another way
             (the maximum that softmax subtracts), False is several times faster on long rows.
     """
 
     kind: str
     axes: tuple[int, ...]
-    nan: bool = True
+    nans: bool = True
 
     def validate(self) -> None:
         assert self.kind in TAKES, self.kind
@@ -131,7 +131,7 @@ class Reduce(Op, name="reduce"):
     def batch(
         self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
     ) -> tuple[Sequence[int], Sequence[bool]]:
-        return [b.emit(Reduce(self.kind, tuple(a + 1 for a in self.axes), self.nan), *xs)], [True]
+        return [b.emit(Reduce(self.kind, tuple(a + 1 for a in self.axes), self.nans), *xs)], [True]
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -151,7 +151,7 @@ class Reduce(Op, name="reduce"):
 
     def _combine(self, e: Emitter, args: Sequence[str], t: ArrayType) -> str:
         x, y = args
-        if self.kind not in ("max", "min") or not t.dtype.is_float or not self.nan:
+        if self.kind not in ("max", "min") or not t.dtype.is_float or not self.nans:
             return e.op(f"{COMBINE[self.kind]} {x}, {y} : {t.mlir}")
         types = f"({t.mlir}, {t.mlir}) -> tensor<i1>"
         direction = "GT" if self.kind == "max" else "LT"
@@ -194,7 +194,7 @@ def product_along(b: Builder, x: int, t: int | None, axis: int) -> tuple[int, in
     """The product along an axis and its tangent; an empty product is 1 and does not move."""
     n = b.types[x].shape[axis]
     if isinstance(n, Poly):
-        return _product_by_mask(b, x, t, axis)
+        return product_by_mask(b, x, t, axis)
     if n == 0:
         return b.emit(Reduce("mul", (axis,)), x), None
     while n > 1:
@@ -224,7 +224,7 @@ def _halved(b: Builder, x: int, t: int | None, axis: int, n: int) -> tuple[int, 
     return y, with_rest(b.emit(ADD, b.emit(MUL, du, v), b.emit(MUL, u, dv)), t)
 
 
-def _product_by_mask(b: Builder, x: int, t: int | None, axis: int) -> tuple[int, int | None]:
+def product_by_mask(b: Builder, x: int, t: int | None, axis: int) -> tuple[int, int | None]:
     """The same for a size that is not known yet: per element, the product of all others."""
     y = b.emit(Reduce("mul", (axis,)), x)
     if t is None:

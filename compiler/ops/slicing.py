@@ -33,7 +33,7 @@ from verax.compiler.ops.arithmetic import CLAMP
 from verax.compiler.ops.contract import broadcast, permute, total
 from verax.compiler.ops.indexing import Gather, ScatterSet
 from verax.compiler.ops.layout import Iota, Movement
-from verax.compiler.ops.places import INDEX_DTYPES, all_mapped, given, greatest
+from verax.compiler.ops.places import INDEX_DTYPES, all_mapped, given, greatest, move
 from verax.compiler.ops.pointwise import ADD, Constant, fill, one_dtype, zeros
 
 Part: TypeAlias = tuple[Size, Size, int] | None
@@ -314,9 +314,11 @@ class DynamicSlice(Movement, name="dynamic_slice"):
         shape, dims = b.types[xs[0]].shape[batch:], self.sliced
         window = [cast(Size, self.sizes[i]) for i in dims]
         index = window_indices(b, n, xs[1:], mapped[1:], window, [shape[i] for i in dims])
-        x = to_front(b, xs[0], dims, batch)
-        y = b.emit(Gather(batch, len(dims), "clip"), x, *index)
-        return [from_front(b, y, dims, 1)], [True]
+        before = dims[0]
+        x = together(b, xs[0], dims, batch)
+        front = (0, before) if batch else (before, 0)
+        y = b.emit(Gather(batch, len(dims), "clip", *front), x, *index)
+        return [apart(b, move(b, y, front[0], 0), dims, 1)], [True]
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -399,9 +401,9 @@ class DynamicUpdateSlice(Op, name="dynamic_update_slice"):
         shape, window = b.types[x].shape[1:], b.types[update].shape[1:]
         sizes, limits = [window[i] for i in self.dims], [shape[i] for i in self.dims]
         index = window_indices(b, n, xs[2:], mapped[2:], sizes, limits)
-        x, update = to_front(b, x, self.dims, 1), to_front(b, update, self.dims, 1)
-        y = b.emit(ScatterSet("set", 1, len(self.dims)), x, update, *index)
-        return [from_front(b, y, self.dims, 1)], [True]
+        op = ScatterSet("set", 1, len(self.dims), 0, self.dims[0])
+        x, update = together(b, x, self.dims, 1), together(b, update, self.dims, 1)
+        return [apart(b, b.emit(op, x, update, *index), self.dims, 1)], [True]
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -447,19 +449,19 @@ def all_starts(
     return [known.get(i, zero) for i in range(ndim)], [t.mlir] * ndim
 
 
-def to_front(b: Builder, x: int, dims: Sequence[int], batch: int) -> int:
-    """x with ``dims`` (counted after the batch dimensions) moved in front of the others."""
-    return _permuted(b, x, _front(b, x, dims, batch))
+def together(b: Builder, x: int, dims: Sequence[int], batch: int) -> int:
+    """x with ``dims`` (counted after the batch dimensions) together, where the first one stands."""
+    return _permuted(b, x, _together(b, x, dims, batch))
 
 
-def from_front(b: Builder, x: int, dims: Sequence[int], batch: int) -> int:
-    """The inverse of ``to_front``."""
-    order = _front(b, x, dims, batch)
+def apart(b: Builder, x: int, dims: Sequence[int], batch: int) -> int:
+    """The inverse of ``together``."""
+    order = _together(b, x, dims, batch)
     return _permuted(b, x, [order.index(i) for i in range(len(order))])
 
 
-def _front(b: Builder, x: int, dims: Sequence[int], batch: int) -> list[int]:
-    first = [*range(batch), *[i + batch for i in dims]]
+def _together(b: Builder, x: int, dims: Sequence[int], batch: int) -> list[int]:
+    first = [*range(batch + dims[0]), *[i + batch for i in dims]]
     return [*first, *[i for i in range(len(b.types[x].shape)) if i not in first]]
 
 

@@ -164,8 +164,12 @@ def words_of(x: Term) -> list[Term]:
 
 
 def ordered_bits(x: Term) -> Term:
-    """Signed integers in the order of x, a float32 or float64: -0 is 0, every NaN the greatest."""
+    """Signed integers in the order of x, a float32 or float64: -0 is 0, every NaN the greatest.
+
+    Zeros are told by their bits: to XLA's CPU, the least magnitudes (denormals) equal 0 too.
+    """
     to = int64 if x.type.dtype is float64 else int32
+    top = greatest(to)
     bits = x.apply(Bitcast(to))
-    flipped = bits.lt(0).where(bits.apply(XOR, greatest(to)), bits)
-    return x.eq(x).where(x.eq(0).where(0, flipped), greatest(to))
+    ordered = bits.lt(0).where(bits.apply(XOR, top), bits)  # -0 is now -1
+    return x.eq(x).where(ordered.eq(-1).where(0, ordered), top)

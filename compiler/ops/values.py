@@ -1,4 +1,4 @@
-"""What a value of any type can do: be repeated, be chosen, exchange its dimensions, be blank.
+"""What a value of any type can do: be repeated, chosen, turned (two dimensions), blank, weighed.
 
 Arrays have ops of their own for this; keys go through their bits, ``KeyData -> op -> KeyWrap``. The
 rules of control flow and of vectorization use these words, so that none of them asks for the type.
@@ -7,10 +7,11 @@ rules of control flow and of vectorization use these words, so that none of them
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import cast
 
 from verax.compiler.ir.program import Builder
-from verax.compiler.ir.sizes import Size
+from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.compiler.ops.contract import broadcast, permute, repeat
 from verax.compiler.ops.pointwise import SELECT, zeros
@@ -47,6 +48,28 @@ def blank(b: Builder, t: Type) -> int:
 
 def _array(b: Builder, x: int) -> ArrayType:
     return cast(ArrayType, b.types[x])
+
+
+@lru_cache(4096)
+def elements(t: Type) -> int:
+    """The number of elements; a dim that is not known counts for 64."""
+    total = 1
+    for n in t.shape:
+        total *= _estimate(n)
+    return total
+
+
+@lru_cache(4096)
+def weight(t: Type) -> int:
+    """The bytes of a value, estimated where a dim is not known."""
+    return elements(t) * (8 if isinstance(t, KeyType) else t.dtype.itemsize)
+
+
+def _estimate(n: Size) -> int:
+    if not isinstance(n, Poly):
+        return n
+    total: int = sum(c * 64 ** len(monomial) for monomial, c in n.terms)
+    return max(1, total)
 
 
 def _arraywise(b: Builder, f: Callable[..., int], *xs: int) -> int:

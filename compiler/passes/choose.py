@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+import attrs
+
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.op import Dim, Dims, Factor, Factors, Op, solve
 from verax.compiler.ir.program import Program
@@ -23,6 +25,7 @@ from verax.compiler.ir.types import KeyType, Type, has_tangent
 from verax.compiler.ops.collective import REDUCERS
 from verax.compiler.ops.pointwise import Convert
 from verax.compiler.ops.shard import Shard
+from verax.compiler.passes.extreme import EXTREME, paired_factors
 from verax.compiler.passes.reshard import (
     NO_AXES,
     Layout,
@@ -32,7 +35,7 @@ from verax.compiler.passes.reshard import (
     whole,
 )
 from verax.compiler.passes.window import shifted_factors, shifted_local, shifts_of
-from verax.sharding.cuts import Axes, Cuts, common
+from verax.sharding.cuts import Axes, Cuts, axes_of, common
 from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
 
@@ -58,8 +61,8 @@ class Want(NamedTuple):
     Args:
         dims: per dimension the axes that should cut it (none: it must be whole), or None where the
             consumer does not care.
-        soft: some consumer would have to reduce over devices if the value were cut so. That is
-            worth it where the cut saves a bigger reduction, and not otherwise.
+        soft: some consumer would have to communicate if the value were cut so, but much less than
+            the value. That is worth it where the cut saves a bigger sum, and not otherwise.
     """
 
     dims: tuple[Axes | None, ...]
@@ -72,13 +75,28 @@ def both(a: Want | None, b: Want | None) -> Want | None:
         return b if a is None else a
     if a == b:
         return a
-    return Want(tuple(map(_both, a.dims, b.dims)), a.soft or b.soft)
+    return Want(_distinct(tuple(map(_both, a.dims, b.dims))), a.soft or b.soft)
 
 
 def _both(a: Axes | None, b: Axes | None) -> Axes | None:
     if a is None or b is None:
         return b if a is None else a
     return common(a, b)
+
+
+def _distinct(dims: tuple[Axes | None, ...]) -> tuple[Axes | None, ...]:
+    """Without the axes that are wanted on two dimensions: consumers disagree about them."""
+    named = [axis for axes in dims if axes for axis in axes]
+    twice = {axis for axis in named if named.count(axis) > 1}
+    if not twice:
+        return dims
+    return tuple([axes and _before(axes, twice) for axes in dims])
+
+
+def _before(axes: Axes, ends: set[str]) -> Axes:
+    """The axes up to the first one of ``ends``."""
+    stop = next((i for i, axis in enumerate(axes) if axis in ends), len(axes))
+    return axes[:stop]
 
 
 class Ask(NamedTuple):
@@ -100,7 +118,8 @@ class Inner(NamedTuple):
     asks: tuple[Ask, ...]
 
 
-class Choice(NamedTuple):
+@attrs.frozen(eq=False)
+class Choice:
     """How an equation is cut.
 
     Args:
@@ -119,6 +138,18 @@ class Choice(NamedTuple):
     shifts: tuple[Axes, ...]
     wants: tuple[Want | None, ...]
     inner: tuple[Inner, ...] = ()
+    results: tuple[Operand, ...] = attrs.field(init=False)
+    finished: bool = attrs.field(init=False)
+    plain: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """What is read often: the results as operands, whether none of them is pending, and whether
+        there is no more to the equation than running the local op."""
+        put = object.__setattr__
+        put(self, "results", tuple([Operand(layout) for layout in self.outs]))
+        put(self, "finished", not any(layout.pending for layout in self.outs))
+        more = self.combine or self.inner or any(self.shifts) or self.local.effects
+        put(self, "plain", not (more or self.local.programs or isinstance(self.local, Shard)))
 
 
 @lru_cache(1 << 14)
@@ -147,7 +178,7 @@ class _Chooser:
         shapes = [t.shape for t in xts]
         f = op.factors(*shapes)
         self.sizes: Sizes = solve(op, f, shapes)
-        self.f = shifted_factors(op, f)
+        self.f = paired_factors(op, shifted_factors(op, f))
         self.fixed = _fixed(self.f, xts, self.yts)
 
     # factors -------------------------------------------------------------------------------------
@@ -255,8 +286,7 @@ class _Chooser:
                 total += cost(self.mesh, t, x.layout, to)
         for t, want, dims in zip(self.yts, self.wants, self.f.outs):
             cuts, pending = self.cuts(dims, cutting), self.summed(dims, cutting)
-            goal = tuple([c if w is None else w for c, w in zip(cuts, want.dims)]) if want else cuts
-            total += cost(self.mesh, t, Layout(cuts, pending), Layout(goal))
+            total += cost(self.mesh, t, Layout(cuts, pending), Layout(_goal(cuts, want)))
         return total
 
     def summed(self, dims: Dims, cutting: Cutting) -> frozenset[str]:
@@ -359,7 +389,8 @@ class _Chooser:
                 continue
             small = self._reduces_much(t, dims, cutting)
             found = [self._want(dim, cutting, asked, small) for dim in dims]
-            out.append(Want(tuple([w for w, _ in found]), any(soft for _, soft in found)))
+            wants = _distinct(tuple([w for w, _ in found]))
+            out.append(Want(wants, any(soft for _, soft in found)))
         return tuple(out)
 
     def _asked(self) -> dict[Factor, tuple[Axes | None, bool]]:
@@ -386,23 +417,37 @@ class _Chooser:
             return cut, False
         if dim[0] in asked:
             axes, soft = asked[dim[0]]
+            if axes is None:
+                return None, soft
             if axes and soft:  # not cut here so, but what comes before may be
                 return dict(self.claims(dim, axes)).get(dim[0], ()), True
-            return (axes, soft) if axes is None else ((), soft)
-        if small and self.f.reduce.get(dim[0]) == "add":
-            return None, True
-        return (), False
+        elif self.f.reduce.get(dim[0]) != "add":
+            return (), False
+        return (None, True) if small else ((), False)
 
     def _reduces_much(self, t: Type, dims: Dims, cutting: Cutting) -> bool:
-        """Whether the results are so small that reducing them instead of the operand pays."""
+        """Whether the results are so small that communicating them instead of the operand pays."""
         results = sum(self._bytes(y, d, cutting) for y, d in zip(self.yts, self.f.outs))
         return results * 8 <= self._bytes(t, dims, cutting)
+
+
+def _goal(cuts: Cuts, want: Want | None) -> Cuts:
+    """The wanted cuts; where nothing is wanted, those that are there and not wanted elsewhere."""
+    if want is None:
+        return cuts
+    named = axes_of(axes for axes in want.dims if axes)
+    return tuple(
+        [
+            (() if named & set(have) else have) if wanted is None else wanted
+            for have, wanted in zip(cuts, want.dims)
+        ]
+    )
 
 
 def _fixed(f: Factors, xts: Sequence[Type], yts: Sequence[Type]) -> frozenset[Factor]:
     """The factors that are not cut: whole ones, those of keys, and unknown reductions."""
     fixed = set(f.whole)
-    fixed.update(factor for factor, kind in f.reduce.items() if kind not in REDUCERS)
+    fixed.update(factor for factor, kind in f.reduce.items() if kind not in (*REDUCERS, EXTREME))
     for t, dims in zip((*xts, *yts), (*f.ins, *f.outs)):
         if isinstance(t, KeyType):
             fixed.update(factor for dim in dims for factor in dim)

@@ -46,7 +46,8 @@ def fence(p: Program) -> Program:
         return p
     roles = [_role(eq.op) for eq in equations]
     marked = _mark(p, roles, _kernels(p, roles, ()), range(len(p.types)))
-    marked = _mark(p, roles, _kernels(p, roles, marked), marked)  # fences make others needless
+    if marked:  # a fence can make others needless
+        marked = _mark(p, roles, _kernels(p, roles, marked), marked)
     return _insert(p, marked) if marked else p
 
 
@@ -83,14 +84,11 @@ def _kernels(p: Program, roles: Sequence[Role], fences: Container[int]) -> list[
     found: list[Values] = [()] * len(p.types)
     for o in p.outs:
         found[o] = (o,)
-    for eq, role in zip(reversed(p.equations), reversed(roles)):
-        first = eq.first
-        if role == "fused":
-            ends = (first,) if first in fences else found[first]
-        for x in dict.fromkeys(eq.operands):
-            new = ends if role == "fused" else (first,) if role == "reduces" else (x,)
-            have = found[x]
-            if len(have) < _MOST_KERNELS:
+    for (_, xs, first, _, _), role in zip(reversed(p.equations), reversed(roles)):
+        ends = (first,) if role == "reduces" or first in fences else found[first]
+        for x in xs:
+            have, new = found[x], (x,) if role == "stored" else ends
+            if len(have) < _MOST_KERNELS and new != have:
                 found[x] = (*have, *[end for end in new if end not in have])[:_MOST_KERNELS]
     return found
 
@@ -103,25 +101,21 @@ def _mark(
     nbytes = [t.nbytes for t in p.types]
     shared = _shared(p)
     marked = set()
-    for eq, role in zip(p.equations, roles):
-        own = [frozenset([i]) for i in eq.results]
-        if role == "free":
-            own = [frozenset()]
-        elif role == "fused":
-            (i,) = eq.results
-            read = _union([arrays[x] for x in eq.operands])
+    for (_, xs, i, count, _), role in zip(p.equations, roles):
+        if role == "fused":
+            read = _union([arrays[x] for x in xs])
             k = len(kernels[i])
             if k > 1 and shared[i] and i in allowed:
                 if (k - 1) * sum([nbytes[a] for a in read]) > (k + 1) * nbytes[i]:
                     marked.add(i)
-            if i not in marked:
-                own = [read]
-        arrays += own
+            arrays.append(frozenset([i]) if i in marked else read)
+        else:
+            arrays += [frozenset([y] if role != "free" else []) for y in range(i, i + count)]
     return frozenset(marked)
 
 
 def _union(sets: Sequence[frozenset[int]]) -> frozenset[int]:
-    if len(sets) == 1:
+    if len(sets) == 1 or sets[0] == sets[1]:
         return sets[0]
     most = max(sets, key=len)
     return most if len(most) > _MOST_ARRAYS else most.union(*sets)
@@ -130,8 +124,8 @@ def _union(sets: Sequence[frozenset[int]]) -> frozenset[int]:
 def _shared(p: Program) -> list[bool]:
     """Per value, whether several equations or outputs use it; else its one user decides."""
     uses = [0] * len(p.types)
-    for eq in p.equations:
-        for x in dict.fromkeys(eq.operands):
+    for _, xs, _, _, _ in p.equations:
+        for x in xs if len(xs) == 1 else set(xs):
             uses[x] += 1
     for o in p.outs:
         uses[o] += 1

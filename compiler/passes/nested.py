@@ -75,7 +75,7 @@ class _Nest:
             pending = x.layout.pending if layout.cuts == x.layout.cuts else frozenset[str]()
             if want is not None:
                 soft = want.soft
-                layout = extended(self.mesh, Layout(layout.cuts, pending), want.dims, soft=soft)
+                layout = extended(Layout(layout.cuts, pending), want.dims, soft=soft)
             out.append(layout)
         return tuple(out)
 
@@ -128,7 +128,7 @@ class _Nest:
             refined = self.refined(consts, 0, found.wants[:c])
             refined_rows = tuple(
                 [
-                    row if want is None else extended(self.mesh, row, want.dims, soft=want.soft)
+                    row if want is None else extended(row, want.dims, soft=want.soft)
                     for row, want in zip(rows, found.wants[k:])
                 ]
             )

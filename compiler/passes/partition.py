@@ -22,8 +22,10 @@ from verax.compiler.ir.span import Span, resolve
 from verax.compiler.ir.types import Type
 from verax.compiler.ops.collective import AllReduce, Collective, OwnPart
 from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.reduce import ArgReduce
 from verax.compiler.ops.shard import Shard
 from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, Want, choose
+from verax.compiler.passes.extreme import first_extreme
 from verax.compiler.passes.nested import rebuilt
 from verax.compiler.passes.plan import plan
 from verax.compiler.passes.reshard import Layout, local_type, steps, whole
@@ -115,14 +117,16 @@ def _write(mesh: Mesh, inner: Inner) -> _Local:
         operands = [values[x] for x in eq.operands]
         yts = p.types[eq.first : eq.first + eq.n_out]
         if choice is None:
-            values += [_Value(t, whole(t.ndim), None, _Recipe(eq.op, operands, i))
-                       for i, t in enumerate(yts)]  # fmt: skip
+            values += [
+                _Value(t, whole(t.ndim), None, _Recipe(eq.op, operands, i))
+                for i, t in enumerate(yts)
+            ]
             continue
-        made = zip(w.apply(eq.op, choice, operands), choice.outs, yts)
-        homes = found.homes[eq.first : eq.first + eq.n_out]
-        values += [
-            w.settled(_Value(t, layout, y), home) for (y, layout, t), home in zip(made, homes)
-        ]
+        ys = w.apply(eq.op, choice, operands)
+        made = [_Value(t, layout, y) for t, layout, y in zip(yts, choice.outs, ys)]
+        if not choice.finished:
+            made = [w.settled(v, found.homes[y]) for v, y in zip(made, eq.results)]
+        values += made
     outs = [w.place(values[o], layout) for o, layout in zip(p.outs, found.outs)]
     return _Local(w.b.finish(outs), tuple(w.notes))
 
@@ -156,7 +160,13 @@ class _Writer:
 
     def apply(self, op: Op, choice: Choice, operands: Sequence[_Value]) -> Sequence[int]:
         """Run an op on shards; returns its results in the layouts that the choice says."""
-        xs = [self.place(v, layout) for v, layout in zip(operands, choice.ins)]
+        xs = [
+            v.slot if v.slot is not None and v.layout == layout else self.place(v, layout)
+            for v, layout in zip(operands, choice.ins)
+        ]
+        if choice.plain:
+            first = self.b.emit(choice.local, *xs)
+            return range(first, first + len(choice.outs))
         if isinstance(op, Shard):
             return xs
         if any(choice.shifts):
@@ -170,7 +180,10 @@ class _Writer:
             self.note_whole(op, operands)
         ys: Sequence[int] = self.b.emit_all(local, *xs)
         for kind, axes in choice.combine:
-            ys = [self.b.emit(AllReduce(self.mesh, axes, kind), y) for y in ys]
+            if isinstance(op, ArgReduce):
+                ys = [first_extreme(self.b, self.mesh, axes, op, xs[0], ys[0])]
+            else:
+                ys = [self.b.emit(AllReduce(self.mesh, axes, kind), y) for y in ys]
         return ys
 
     def note_whole(self, op: Op, operands: Sequence[_Value]) -> None:
@@ -185,8 +198,6 @@ class _Writer:
 
     def place(self, v: _Value, want: Layout) -> int:
         """The slot of the value's shards in this layout."""
-        if v.slot is not None and v.layout == want:
-            return v.slot
         found = v.placed.get(want)
         if found is None:
             found = v.placed[want] = self.moved(v, want)

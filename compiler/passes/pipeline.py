@@ -41,8 +41,16 @@ def prepare(
     p: Program,
     in_types: tuple[Type, ...],
     out_specs: Sequence[Spec | None] | None = None,
+    *,
+    fences: bool = True,
 ) -> Prepared:
     """The program as a device runs it, for inputs that lie as ``in_types`` say.
+
+    Args:
+        p: the global program.
+        in_types: the types of its concrete inputs; they may carry specs.
+        out_specs: per result its wished spec or None; None altogether for what comes naturally.
+        fences: whether the compiler that comes next fuses as XLA does on CPU.
 
     Raises:
         ShardingError: the program and its inputs know two meshes.
@@ -52,12 +60,13 @@ def prepare(
     p = simplify(p)
     mesh = mesh_of(p, (*(_spec(t) for t in in_types), *(out_specs or ())))
     if mesh is None:
-        return Prepared(fence(p), None, in_types, p.out_types, ())
+        return Prepared(fence(p) if fences else p, None, in_types, p.out_types, ())
     ins = tuple(_on(mesh, t, _cuts(t)) for t in in_types)
     wished = _wished(p, out_specs)
     made = partition(p, mesh, tuple(_cuts(t) for t in ins), wished)
     outs = tuple(_on(mesh, t, cuts) for t, cuts in zip(p.out_types, made.out_cuts))
-    return Prepared(fence(simplify(made.program)), mesh, ins, outs, made.comm)
+    local = simplify(made.program)
+    return Prepared(fence(local) if fences else local, mesh, ins, outs, made.comm)
 
 
 def mesh_of(p: Program, specs: Iterable[Spec | None]) -> Mesh | None:

@@ -67,35 +67,46 @@ def plan(mesh: Mesh, p: Program, ins: tuple[Layout, ...], asks: tuple[Ask, ...])
     return planner.result()
 
 
+class _Asked(NamedTuple):
+    """What the backward sweep asked, and the answer."""
+
+    operands: tuple[Operand, ...]
+    choice: Choice
+
+
 class _Planner:
     def __init__(
         self, mesh: Mesh, p: Program, ins: tuple[Layout, ...], asks: tuple[Ask, ...]
     ) -> None:
         self.mesh, self.p, self.ins, self.asks = mesh, p, ins, asks
         self.uses = _uses(p)
+        self.kinds = [_kind(eq.op) for eq in p.equations]
         self.wants: list[Want | None] = [None] * len(p.types)
         self.values: list[Operand] = []
         self.depth: list[int] = []
         self.choices: list[Choice | None] = []
+        self.asked: dict[int, _Asked] = {}  # by the first result of an equation
 
     def forward(self) -> None:
         p = self.p
-        self.values = [Operand(self.home(i, layout)) for i, layout in enumerate(self.ins)]
+        self.values = [self.home(i, Operand(layout)) for i, layout in enumerate(self.ins)]
         self.depth = [0] * p.n_in
         self.choices = []
-        for eq in p.equations:
-            made = self.made(eq)
-            self.depth += [made] * eq.n_out
+        values, depth, choices = self.values, self.depth, self.choices
+        for eq, kind in zip(p.equations, self.kinds):
+            made = self.made(eq, kind) if kind else 0
             if made:
-                zero = isinstance(eq.op, Constant) and not eq.op.value
-                self.values += [Operand(whole(p.types[y].ndim), True, zero) for y in eq.results]
-                self.choices.append(None)
-                continue
-            choice = self.choose(eq)
-            self.choices.append(choice)
-            self.values += [
-                Operand(self.home(y, layout)) for y, layout in zip(eq.results, choice.outs)
-            ]
+                zero = kind == _SOURCE and isinstance(eq.op, Constant) and not eq.op.value
+                values += [Operand(whole(p.types[y].ndim), True, zero) for y in eq.results]
+                choices.append(None)
+            else:
+                choice = self.choose(eq)
+                choices.append(choice)
+                if choice.finished:
+                    values += choice.results
+                else:
+                    values += [self.home(y, x) for y, x in zip(eq.results, choice.results)]
+            depth += (made,) * eq.n_out
 
     def backward(self) -> None:
         wants = self.wants
@@ -103,40 +114,49 @@ class _Planner:
             want = ask.want if ask.layout is None else Want(ask.layout.cuts)
             wants[o] = both(wants[o], want)
         for eq in reversed(self.p.equations):
-            if not self.depth[eq.first]:
-                for x, want in zip(eq.operands, self.choose(eq).wants):
-                    if want is not None:
-                        wants[x] = both(wants[x], want)
+            if self.depth[eq[2]]:
+                continue
+            choice = self.choose(eq, ask=True)
+            for x, want in zip(eq[1], choice.wants):
+                if want is not None:
+                    wants[x] = both(wants[x], want)
 
-    def choose(self, eq: Equation) -> Choice:
+    def choose(self, eq: Equation, ask: bool = False) -> Choice:
         op, xs, first, count, _ = eq
-        types, values = self.p.types, self.values
-        xts = tuple([types[x] for x in xs])
+        values = self.values
         operands = tuple([values[x] for x in xs])
-        return choose_equation(
-            self.mesh, op, xts, operands, tuple(self.wants[first : first + count])
-        )
+        asked = self.asked.get(first)
+        if asked is not None and asked.operands == operands:
+            return asked.choice
+        types = self.p.types
+        xts = tuple([types[x] for x in xs])
+        wants = tuple(self.wants[first : first + count])
+        choice = choose_equation(self.mesh, op, xts, operands, wants)
+        if ask:
+            self.asked[first] = _Asked(operands, choice)
+        return choice
 
-    def home(self, slot: int, layout: Layout) -> Layout:
-        """How a value lies that comes about in this layout: sums that many need are finished."""
-        if not layout.pending or self.uses[slot] < 2:
-            return layout
+    def home(self, slot: int, x: Operand) -> Operand:
+        """How a value lies that comes about so: sums that many need are finished."""
+        if not x.layout.pending or self.uses[slot] < 2:
+            return x
         want = self.wants[slot]
-        return extended(self.mesh, layout, None if want is None else want.dims, soft=True)
+        dims = None if want is None else want.dims
+        return Operand(extended(x.layout, dims, soft=True))
 
-    def made(self, eq: Equation) -> int:
+    def made(self, eq: Equation, kind: int) -> int:
         """The length of the chain that generates the results from nothing, or 0."""
-        if isinstance(eq.op, Constant | Iota):
+        if kind == _SOURCE:
             return 1
-        if not eq.operands or not _regenerable(eq.op):
-            return 0
-        depth = max(self.depth[x] for x in eq.operands)
-        if depth >= DEEPEST:
-            return 0
-        if _is_broadcast(eq.op):  # of a value that each device holds: any part of it is at hand
+        depths = [self.depth[x] for x in eq.operands]
+        if kind == _BROADCAST:  # of a value that each device holds: any part of it is at hand
             layout = self.values[eq.operands[0]].layout
-            return 0 if layout.pending or any(layout.cuts) else depth + 1
-        return depth + 1 if all(self.depth[x] for x in eq.operands) else 0
+            if layout.pending or any(layout.cuts):
+                return 0
+        elif not all(depths):
+            return 0
+        depth = max(depths) + 1
+        return depth if depth <= DEEPEST else 0
 
     def result(self) -> Plan:
         outs = tuple([self.out(o, ask) for o, ask in zip(self.p.outs, self.asks)])
@@ -154,7 +174,7 @@ class _Planner:
         if ask.open:
             return home
         dims = None if ask.want is None else ask.want.dims
-        return extended(self.mesh, home, dims, soft=not self.values[o].made)
+        return extended(home, dims, soft=not self.values[o].made)
 
 
 def _uses(p: Program) -> list[int]:
@@ -168,15 +188,19 @@ def _uses(p: Program) -> list[int]:
     return uses
 
 
-def _regenerable(op: Op) -> bool:
-    """Whether doing the op again costs no more than reading its result."""
+_NOT_MADE, _SOURCE, _REGENERABLE, _BROADCAST = range(4)
+
+
+@lru_cache(1 << 14)
+def _kind(op: Op) -> int:
+    """Whether the op generates a value, or costs no more to do again than to read its result."""
+    if isinstance(op, Constant | Iota):
+        return _SOURCE
     if isinstance(op, Contract):
-        return len(op.ins) == 1 and set(op.ins[0]) <= set(op.out)
-    return isinstance(op, Elementwise | Reshape)
-
-
-def _is_broadcast(op: Op) -> bool:
-    return isinstance(op, Contract) and bool(op.sizes) and _regenerable(op)
+        if len(op.ins) > 1 or not set(op.ins[0]) <= set(op.out):
+            return _NOT_MADE
+        return _BROADCAST if op.sizes else _REGENERABLE
+    return _REGENERABLE if isinstance(op, Elementwise | Reshape) else _NOT_MADE
 
 
 def choose_equation(

@@ -42,9 +42,7 @@ def whole(ndim: int) -> Layout:
     return Layout(no_cuts(ndim))
 
 
-def extended(
-    mesh: Mesh, layout: Layout, dims: Sequence[Axes | None] | None, *, soft: bool = False
-) -> Layout:
+def extended(layout: Layout, dims: Sequence[Axes | None] | None, *, soft: bool = False) -> Layout:
     """The layout with its sums finished, cut further as wanted where that costs nothing.
 
     Args:
@@ -179,9 +177,13 @@ class _Path:
         raise InternalError(f"no step leads from {self.cuts} to {self.want}")
 
 
+LATENCY = 1 << 14
+"""What a collective costs beside the bytes that it moves, in bytes that could move meanwhile."""
+
+
 @lru_cache(1 << 14)
 def cost(mesh: Mesh, t: Type, have: Layout, want: Layout) -> int:
-    """Bytes that each device receives on the way, and sends again where it all-reduces."""
+    """The bytes that each device receives on the way, and the latency, as bytes."""
     if have == want:
         return 0
     here = global_bytes(t) // mesh.parts(axis for axes in have.cuts for axis in axes)
@@ -201,4 +203,6 @@ def cost(mesh: Mesh, t: Type, have: Layout, want: Layout) -> int:
             total += moved // op.parts
         else:
             here //= op.parts
+            continue
+        total += LATENCY
     return total

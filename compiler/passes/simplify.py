@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program, rearrange
-from verax.compiler.ops.control import Call, Cond
+from verax.compiler.ops.control import Call, Cond, emit_some
 from verax.compiler.ops.loops import CONDITION, Scan, While
 from verax.compiler.ops.pointwise import Constant
 from verax.compiler.ops.values import blank, repeated
@@ -162,7 +162,7 @@ def _write_scan(r: Rewriter, op: Scan, xs: Sequence[int]) -> Sequence[int]:
     told = _tell(r, xs, range(c), range(k, len(xs)))
     consts = sum(i < c for i in told.rest)
     new = Scan(without(body, told.fixed, told.same), consts, op.n_carry, op.length, op.reverse)
-    ys = list(r.b.emit_all(new, *[xs[i] for i in told.rest]))
+    ys = list(emit_some(r.b, new, [xs[i] for i in told.rest]))
     constants = _constants(body)
     for i in range(op.n_carry, len(ys)):
         o = body.outs[i]

@@ -19,7 +19,7 @@ from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.arithmetic import CLAMP
 from verax.compiler.ops.collective import OwnPart
 from verax.compiler.ops.contract import broadcast
-from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet
+from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet, front_of
 from verax.compiler.ops.layout import Iota, Reshape
 from verax.compiler.ops.pointwise import MUL, SUB, splat
 from verax.sharding.cuts import Axes
@@ -34,7 +34,7 @@ def indexed(op: Op, f: Factors) -> tuple[Factor, ...]:
         dims, k = f.ins[0], op.n_index
     else:
         return ()
-    first = op.lead + op.batch_dims
+    first = sum(front_of(op))
     return tuple([dim[0] for dim in dims[first : first + k]])
 
 
@@ -58,11 +58,11 @@ def shifts_of(op: Op, f: Factors, cutting: Mapping[Factor, Axes]) -> tuple[Axes,
 def shifted_local(op: Op, yts: Sequence[Type]) -> Op:
     """What a device runs on indices that are relative to its window."""
     if isinstance(op, Gather):
-        return Gather(op.batch_dims, op.n_index, "fill", op.lead)
+        return Gather(op.batch_dims, op.n_index, "fill", op.lead, op.inner)
     if isinstance(op, ScatterAdd):
-        first = op.lead + op.batch_dims
+        first = sum(front_of(op))
         sizes = yts[0].shape[first : first + len(op.sizes)]
-        return ScatterAdd(op.batch_dims, sizes, "fill", op.lead)
+        return ScatterAdd(op.batch_dims, sizes, "fill", op.lead, op.inner)
     return op
 
 
@@ -96,7 +96,7 @@ def _sizes(op: Op, xts: Sequence[Type]) -> list[int]:
     if isinstance(op, ScatterAdd):
         sizes = op.sizes
     else:
-        first = op.lead + op.batch_dims
+        first = sum(front_of(op))
         sizes = xts[0].shape[first : first + op.n_index]
     return [n for n in sizes if isinstance(n, int)]
 

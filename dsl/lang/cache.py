@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import perf_counter
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,26 +21,35 @@ from verax.compiler.ir.types import KeyType, Type
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.identity import Unkeyed, identity
 from verax.dsl.lang.key import Key, spend
+from verax.dsl.lang.lift import lifted
 from verax.dsl.lang.scope import code_of, describe
 from verax.dsl.lang.stage import Staged, argument_path, as_argument, stage
 from verax.dsl.lang.treedef import TreeDef, build, flatten
 from verax.dsl.lang.value import CLASSES, Value, concrete
+from verax.dsl.lang.weak import CARRIERS, Weak, concrete_weak
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
 
 
 class Entry:
-    """A staged function, compiled: what one call of it takes."""
+    """A staged function, compiled: what one call of it takes.
 
-    __slots__ = ("aliases", "captured", "donate", "out_tree", "out_uses", "plain", "results", "run",
-                 "uses")  # fmt: skip
+    ``pins`` are the arrays that the function reads and that Python looked at while staging: the
+    entry is true of these arrays only.
+    """
+
+    __slots__ = (
+        "aliases", "captured", "donate", "out_tree", "out_uses", "pins", "plain", "results", "run",
+        "uses",
+    )  # fmt: skip
 
     def __init__(self, run: Executable, s: Staged, reads: Sequence[Value]) -> None:
         place = {id(x): i for i, x in enumerate(reads)}
         self.run: Executable = run
         self.out_tree = s.out_tree
         self.captured: tuple[int | Value, ...] = tuple([place.get(id(x), x) for x in s.captured])
+        self.pins = tuple([(place[id(x)], x) for x in s.looked if id(x) in place])
         self.results = tuple([(CLASSES[type(t)], t) for t in run.out_types])
         self.plain = all(c is Array for c, _ in self.results)
         self.uses, self.out_uses, self.donate = s.uses, s.out_uses, run.donate
@@ -49,18 +59,23 @@ class Entry:
             if isinstance(t, KeyType) and o < s.program.n_in
         )
 
+    def holds(self, reads: Sequence[Value]) -> bool:
+        """Whether it is true of a function that reads these arrays."""
+        return all(reads[i] is x for i, x in self.pins)
+
     def __call__(self, xs: Sequence[Value], reads: Sequence[Value], what: str) -> Any:
         """The result for these arguments; ``reads`` are the arrays that the function reads."""
-        buffers = [x.at for x in xs]
-        for c in self.captured:
-            buffers.append(reads[c].at if type(c) is int else concrete(c).at)  # type: ignore[arg-type]
+        inputs = xs
+        if self.captured:
+            captured = [reads[c] if isinstance(c, int) else c for c in self.captured]
+            inputs = [*xs, *captured]
         if self.uses:
-            inputs = [*xs, *[reads[c] if isinstance(c, int) else c for c in self.captured]]
             spend([(inputs[i], use) for i, use in self.uses], what)
+        buffers = [x.ref for x in inputs]
         try:
             results = self.run(buffers)
         except TypeError:
-            for x in (*xs, *reads):
+            for x in inputs:
                 concrete(x)  # says so if it was donated, or escaped
             raise
         if self.plain:
@@ -82,14 +97,38 @@ class Entry:
                 out[i]._use = use
 
 
+class Found(NamedTuple):
+    """What a call needs: the entry, the arguments as values, the arrays that the function reads."""
+
+    entry: Entry
+    xs: Sequence[Value]
+    reads: tuple[Value, ...]
+
+
+class RestagedWarning(UserWarning):
+    """A function is staged again at each call, and that takes its time."""
+
+
 class Counts:
     """What the cache did for one function."""
 
-    __slots__ = ("forced", "hits", "staged", "unkeyed")
+    __slots__ = ("forced", "hits", "seconds", "staged", "unkeyed")
 
     def __init__(self) -> None:
         self.hits = self.staged = self.forced = 0
+        self.seconds = 0.0
         self.unkeyed: str | None = None
+
+    def restaged(self, f: object, seconds: float) -> None:
+        """A function without identity was staged: warn, once, where that costs much time."""
+        before, self.seconds = self.seconds, self.seconds + seconds
+        if self.staged >= _MANY and before <= _LONG < self.seconds:
+            warnings.warn(
+                f"{describe(f)} was staged {self.staged} times, once per call, which took"
+                f" {self.seconds:.1f} s: {self.unkeyed}",
+                RestagedWarning,
+                stacklevel=7,
+            )
 
     def info(self) -> CacheInfo:
         """The counts so far."""
@@ -113,10 +152,13 @@ class CacheInfo(NamedTuple):
     unkeyed: str | None
 
 
+Function = Callable[..., Any]
 _CACHE: dict[Any, Entry] = {}
+_FLOATS: dict[Any, bool] = {}
+"""Per key with lifted floats that was met: whether to stage so when another value comes."""
 _BY_CODE: dict[CodeType | None, Counts] = {}
 TOTAL = Counts()
-_MANY = 20  # stagings of an unkeyed function before a warning
+_MANY, _LONG = 20, 1.0  # stagings of an unkeyed function, and seconds, before a warning
 
 
 def counts_of(f: object) -> Counts:
@@ -124,12 +166,37 @@ def counts_of(f: object) -> Counts:
     return _BY_CODE.setdefault(code_of(f), Counts())
 
 
-class RestagedWarning(UserWarning):
-    """A function is staged again at each call."""
+def lookup(f: Callable[..., Any], leaves: Sequence[Any], tree: TreeDef, extra: Any) -> Found | None:
+    """The entry that is there, for arguments that are arrays, keys and Python scalars."""
+    if _PLAIN.issuperset(map(type, leaves)):
+        xs: Sequence[Value] = leaves
+        kinds = tuple([x.type for x in xs])
+    else:
+        if not _EASY.issuperset(map(type, leaves)):
+            return None
+        xs = [x if isinstance(x, Value) else concrete_weak(x) for x in leaves]
+        kinds = kinds_of(xs)
+    try:
+        who = identity(f, tree.code)
+    except Unkeyed:
+        return None
+    entry = _CACHE.get((who.number, tree, kinds, extra))
+    if entry is None or (entry.pins and not entry.holds(who.reads)):
+        return None
+    return Found(entry, xs, who.reads)
 
 
-class Call(NamedTuple):
-    """A call of a function on concrete arguments.
+_PLAIN = frozenset({Array})
+_EASY = frozenset({Array, Key, Weak, *CARRIERS})
+
+
+def kinds_of(xs: Sequence[Value]) -> tuple[Any, ...]:
+    """What arguments count as: their types, and which are Python scalars."""
+    return tuple([(x.type, True) if x.weak else x.type for x in xs])
+
+
+class Request(NamedTuple):
+    """A call of a function on concrete arguments, as far as staging and compiling need it.
 
     Attributes:
         f: the function whose identity counts.
@@ -138,8 +205,8 @@ class Call(NamedTuple):
         leaves, tree: its arguments (args, or args and kwargs if ``keywords``).
         extra: what else the entry depends on: static arguments, options.
         more: arrays that the static arguments read.
-        make: stages and compiles it for arguments of these types.
-        counts: where it is counted; None for the counts of its code.
+        make: stages and compiles a function for arguments of these types.
+        counts: where it is counted.
     """
 
     f: Callable[..., Any]
@@ -150,64 +217,76 @@ class Call(NamedTuple):
     keywords: bool
     extra: Any
     more: tuple[Value, ...]
-    make: Callable[[Sequence[Value]], tuple[Staged, Executable]]
-    counts: Counts | None
+    make: Callable[[Function, Sequence[Value]], tuple[Staged, Executable]]
+    counts: Counts
 
-    def find(self) -> tuple[Entry, list[Value], tuple[Value, ...]]:
-        """The entry, staged and compiled where there is none; arguments; arrays that f reads."""
-        leaves = self.leaves
-        if _PLAIN.issuperset(map(type, leaves)):
-            xs: list[Value] = list(leaves)
-            kinds: Any = tuple([x.type for x in xs])
-        else:
-            xs = [as_argument(x, partial(self.path, i)) for i, x in enumerate(leaves)]
-            kinds = tuple([(x.type, x.weak) if x.weak else x.type for x in xs])
+    def find(self) -> Found:
+        """The entry, staged and compiled where there is none."""
+        xs = [as_argument(x, partial(self.path, i)) for i, x in enumerate(self.leaves)]
+        rest = (self.tree, kinds_of(xs), self.extra)
         try:
             who = identity(self.f, self.tree.code)
         except Unkeyed as reason:
-            return self.restage(xs, None, self.more, str(reason)), xs, self.more
-        key = (who.number, self.tree, kinds, self.extra)
-        reads = who.reads + self.more if self.more else who.reads
+            return Found(self.stage(xs, self.run, None, self.more, str(reason)), xs, self.more)
+        key = (who.number, *rest)
+        reads = who.reads + self.more
         entry = _CACHE.get(key)
-        if entry is None:
-            entry = self.restage(xs, key, reads, None)
-        elif self.counts is not None:
+        if entry is not None and entry.holds(reads):
             self.counts.hits += 1
-        return entry, xs, reads
+            return Found(entry, xs, reads)
+        return self.lifted(xs, rest) or Found(self.stage(xs, self.run, key, reads), xs, reads)
 
-    def restage(
-        self, xs: Sequence[Value], key: Any, reads: tuple[Value, ...], unkeyed: str | None
+    def lifted(self, xs: list[Value], rest: tuple[Any, ...]) -> Found | None:
+        """The entry with the floats that f reads as inputs, once a second value of them is met."""
+        f = lifted(self.f) if self.run is self.f else None
+        if f is None:
+            return None
+        who = identity(f, self.tree.code)
+        key, reads = (who.number, *rest), who.reads
+        entry = _CACHE.get(key)
+        if entry is not None:
+            self.counts.hits += 1
+            return Found(entry, xs, reads)
+        seen = _FLOATS.get(key)
+        if seen is None:
+            _FLOATS[key] = True
+        if not seen:
+            return None
+        try:
+            return Found(self.stage(xs, f, key, reads), xs, reads)
+        except Exception:  # the floats are used as Python numbers: f itself says what is wrong
+            _FLOATS[key] = False
+            return None
+
+    def stage(
+        self,
+        xs: Sequence[Value],
+        run: Callable[..., Any],
+        key: Any,
+        reads: tuple[Value, ...],
+        unkeyed: str | None = None,
     ) -> Entry:
         """Stage and compile; kept under ``key`` unless Python looked at a value."""
-        counts = counts_of(self.of) if self.counts is None else self.counts
         for x in xs:
             concrete(x)
-        s, run = self.make(xs)
-        entry = Entry(run, s, reads)
-        for c in {id(counts): counts, id(TOTAL): TOTAL}.values():
+        start = perf_counter()
+        s, executable = self.make(run, xs)
+        entry = Entry(executable, s, reads)
+        if any(x.weak for _, x in entry.pins):
+            raise Unkeyed("a lifted float is used as a Python number")
+        for c in (self.counts, TOTAL):
             c.staged += 1
             c.forced += s.forced
             c.unkeyed = unkeyed
         if key is not None and not s.forced:
             _CACHE[key] = entry
-        elif counts.staged == _MANY and unkeyed is not None:
-            _warn(self.of, counts)
+        elif unkeyed is not None:
+            self.counts.restaged(self.of, perf_counter() - start)
         return entry
 
     def path(self, i: int) -> str:
         """What messages call leaf i: ``x``, ``params['w']``, ``argument 0``..."""
         return argument_path(self.of, self.tree, i, self.keywords)
-
-
-_PLAIN = frozenset({Array})
-
-
-def _warn(f: object, counts: Counts) -> None:
-    warnings.warn(
-        f"{describe(f)} was staged {counts.staged} times, once per call: {counts.unkeyed}",
-        RestagedWarning,
-        stacklevel=6,
-    )
 
 
 def compiled(
@@ -216,7 +295,7 @@ def compiled(
     kwargs: dict[str, Any],
     *,
     what: str,
-    of: object = None,
+    of: object,
     looks: bool = False,
 ) -> Any:
     """Run f on concrete arguments, as one compiled program.
@@ -227,16 +306,18 @@ def compiled(
     """
     keywords = bool(kwargs)
     leaves, tree = flatten((args, kwargs) if keywords else args)
-    of = f if of is None else of
+    found = lookup(f, leaves, tree, None)
+    if found is None:
 
-    def make(xs: Sequence[Value]) -> tuple[Staged, Executable]:
-        call = with_keywords(f) if keywords else f
-        types, weak = [x.type for x in xs], [x.weak for x in xs]
-        s = stage(call, tree, types, what=what, of=of, weak=weak, values=xs if looks else None)
-        return s, compile_staged(s, types)
+        def make(run: Function, xs: Sequence[Value]) -> tuple[Staged, Executable]:
+            call = with_keywords(run) if keywords else run
+            types, weak = [x.type for x in xs], [x.weak for x in xs]
+            s = stage(call, tree, types, what=what, of=of, weak=weak, values=xs if looks else None)
+            return s, compile_staged(s, types)
 
-    call = Call(f, f, of, leaves, tree, keywords, None, (), make, None)
-    entry, xs, reads = call.find()
+        counts = counts_of(of)
+        found = Request(f, f, of, leaves, tree, keywords, None, (), make, counts).find()
+    entry, xs, reads = found
     return entry(xs, reads, what)
 
 

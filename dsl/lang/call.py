@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from verax.compiler.ir.dtypes import ALL, DType
 from verax.compiler.ir.op import Op
@@ -26,6 +26,7 @@ from verax.dsl.lang.promotion import (
     common_dtype,
     operands,
     put,
+    scalar,
     scalar_class,
 )
 from verax.dsl.lang.scope import STACK
@@ -42,20 +43,26 @@ _PYTHON = frozenset({bool, int, float, complex})
 
 def pointwise(name: str, body: Body, *xs: ArrayLike) -> AnyArray:
     """body of the operands in the dtype and shape in which they meet."""
-    x = xs[0]
-    if len(xs) == 1:
-        if isinstance(x, Value) and not x.weak and type(x.type) is ArrayType:
+    x, y = xs[0], xs[-1]
+    if _strong(x):
+        if len(xs) == 1:
             return _run(body, x)
-    elif len(xs) == 2:
-        y = xs[1]
-        if isinstance(x, Value) and not x.weak and type(x.type) is ArrayType:
-            if isinstance(y, Value) and y.type is x.type and not y.weak:
-                return _run(body, x, y)
-            if type(y) in _PYTHON and STACK.scope is not None:
-                constant = _beside(name, y, x)
-                if constant is not None:
-                    return _run(body, x, constant)
+        if len(xs) == 2 and _strong(y) and y.type is x.type:
+            return _run(body, x, y)
+        if len(xs) == 2 and type(y) in _PYTHON and STACK.scope is not None:
+            constant = _beside(name, y, x)
+            if constant is not None:
+                return _run(body, x, constant)
+    elif len(xs) == 2 and type(x) in _PYTHON and STACK.scope is not None and _strong(y):
+        constant = _beside(name, x, y)
+        if constant is not None:
+            return _run(body, constant, y)
     return _general(name, body, common_dtype(name, xs), xs)
+
+
+def _strong(x: object) -> TypeGuard[AnyArray]:
+    """Whether x is an array that keeps its dtype."""
+    return isinstance(x, Value) and type(x.type) is ArrayType and not x.weak
 
 
 def inexact(name: str, body: Body, *xs: ArrayLike) -> AnyArray:
@@ -80,7 +87,7 @@ def _general(name: str, body: Body, dtype: DType, xs: tuple[ArrayLike, ...]) -> 
     """Operands that differ in dtype or shape, or are no arrays yet."""
     if STACK.scope is not None:
         return _run(body, *operands(name, *xs, dtype=dtype))
-    arrays = [_eager(name, x, dtype) for x in xs]
+    arrays = [operand(name, x, dtype) for x in xs]
     return fused(_aligned, (name, body, dtype), *arrays)
 
 
@@ -98,12 +105,15 @@ def _beside(name: str, value: Any, x: Value) -> AnyArray | None:
     return like(value, x)
 
 
-def _eager(name: str, x: Any, dtype: DType) -> AnyArray:
-    """An array for x; Python scalars are 0-d and kept, since a loop meets the same ones again."""
-    if isinstance(x, Value):
-        return asarray(x, name=name)  # type: ignore[arg-type]
+def operand(name: str, x: Any, dtype: DType) -> AnyArray:
+    """An array for x, whose Python scalars take ``dtype``.
+
+    Where nothing is staged, these are kept: a loop meets the same ones again.
+    """
     if scalar_class(x) is None:
         return asarray(x, name=name)
+    if STACK.scope is not None or type(x) not in _PYTHON:
+        return scalar(x, dtype, name=name)
     check_scalar(x, dtype, name)
     return _constant(x, dtype, "" if x else repr(x))
 

@@ -15,6 +15,7 @@ from verax.dsl.lang.treedef import TreeDef, flatten, mismatch
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Cost, Executable, Memory
+    from verax.compiler.passes.partition import Comm
 
 
 class Lowered:
@@ -36,25 +37,38 @@ class Lowered:
     __repr__ = __str__
 
 
-class CommTable(tuple[Any, ...]):
-    """The communication of a program: per collective its kind, mesh axes, bytes and source line."""
+class CommTable(tuple["Comm", ...]):
+    """The communication of a program; printed, lines of one source line are added up."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
         if not self:
             return "no communication"
-        rows = [("op", "bytes", "axes", "line")]
-        for kind, axes, nbytes, span in self:
-            line = str(resolve(span)) if span is not None else ""
-            rows.append((kind, f"{nbytes:,}", "*".join(axes), line))
-        total = sum(c[2] for c in self)
-        rows.append(("total", f"{total:,}", "", ""))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        groups: dict[tuple[str, str, str], list[Comm]] = {}
+        for c in self:
+            line = str(resolve(c.span)) if c.span is not None else ""
+            groups.setdefault((c.kind, "*".join(c.axes), line), []).append(c)
+        rows = [("op", "times", "bytes", "axes", "line")]
+        for (kind, axes, line), found in groups.items():
+            rows.append((kind, _times(found), f"{_bytes(found):,}", axes, line))
+        rows.append(("total", _times(self), f"{_bytes(self):,}", "", ""))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
         return "\n".join(
-            f"{op:<{widths[0]}}  {n:>{widths[1]}}  {axes:<{widths[2]}}  {line}".rstrip()
-            for op, n, axes, line in rows
+            f"{op:<{widths[0]}}  {n:>{widths[1]}}  {size:>{widths[2]}}  {axes:<{widths[3]}}"
+            f"  {line}".rstrip()
+            for op, n, size, axes, line in rows
         )
+
+
+def _times(found: Sequence[Comm]) -> str:
+    """How often in one run; ``+`` where a loop does not say."""
+    known = sum(1 if c.times is None else c.times for c in found)
+    return f"{known}+" if any(c.times is None for c in found) else str(known)
+
+
+def _bytes(found: Sequence[Comm]) -> int:
+    return sum(c.nbytes * (1 if c.times is None else c.times) for c in found)
 
 
 class Compiled:

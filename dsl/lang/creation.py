@@ -42,6 +42,7 @@ from verax.dsl.lang.promotion import (
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import DT, DT2, AnyArray, ArrayLike, Ds, Like, Of, Same
 from verax.dsl.lang.value import Value, apply, invoke, shape_of
+from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
     from verax.dsl.lang.array import Array
@@ -89,6 +90,11 @@ array = asarray
 def from_numpy(x: Any, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
     """A NumPy array on the device, in its own dtype."""
     return asarray(x, dtype)
+
+
+def placed(x: Any, spec: Spec | None) -> AnyArray:
+    """A NumPy array on the device, or in shards on the mesh of a spec."""
+    return put(x, dtype_in(x), spec)
 
 
 def from_dlpack(x: Any) -> AnyArray:
@@ -344,7 +350,8 @@ def _length(start: Any, stop: Any, step: Any) -> Size:
     if isinstance(start, Poly) or isinstance(stop, Poly):
         n: Size = stop - start
         return n if step == 1 else n // step
-    return max(0, math.ceil((stop - start) / step))
+    count: int = math.ceil((stop - start) / step)
+    return max(0, count)
 
 
 def linspace(

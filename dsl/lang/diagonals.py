@@ -16,8 +16,9 @@ from verax.compiler.ops.contract import broadcast as broadcast_op
 from verax.compiler.ops.contract import total
 from verax.compiler.ops.layout import Iota
 from verax.compiler.ops.pointwise import SELECT, splat
-from verax.compiler.ops.slicing import Pad, Slice
+from verax.compiler.ops.slicing import Slice
 from verax.dsl.lang.axes import axes_of
+from verax.dsl.lang.creation import diag
 from verax.dsl.lang.dtypes import DTypeLike
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.manipulation import permuted, ravel, reshaped
@@ -43,7 +44,9 @@ def diagonal(
     """
     y = asarray(x, name="diagonal")
     if y.ndim < 2:
-        raise ShapeError(f"diagonal: {y.type} has no two axes", fix="vx.diag makes a matrix of a vector")
+        raise ShapeError(
+            f"diagonal: {y.type} has no two axes", fix="vx.diag makes a matrix of a vector"
+        )
     i, j = axes_of("diagonal", (axis1, axis2), y.type)
     return fused(_diagonal, (offset, i, j), y)
 

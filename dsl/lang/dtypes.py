@@ -260,7 +260,6 @@ _CLASSES: dict[str, tuple[str, ...]] = {
 def issubdtype(dtype: DTypeLike, parent: DTypeLike, /) -> bool:
     """NumPy's ``issubdtype``; parent is a dtype or one of NumPy's abstract classes.
 
-    >>> import numpy as np
     >>> issubdtype(float16, np.floating), issubdtype(int8, np.inexact)
     (True, False)
     """

@@ -55,7 +55,7 @@ def _run(f: Callable[..., Any], static: Hashable, xs: tuple[Value, ...]) -> list
     found = _COMPILED.get(key)
     if found is None:
         found = _COMPILED[key] = _compile(f, static, xs)
-    buffers = [x.at if x.scope is None else concrete(x).at for x in (*xs, *found.constants)]
+    buffers = [x.ref if x.scope is None else concrete(x).ref for x in (*xs, *found.constants)]
     return [c(t, y) for (c, t), y in zip(found.results, found.run(buffers))]
 
 

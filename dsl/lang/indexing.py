@@ -18,6 +18,7 @@ from verax.compiler.ir.dtypes import DType, int32, int64
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
 from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.sizes import Poly, Shape, Size
+from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast as broadcast_op
 from verax.compiler.ops.indexing import Gather
 from verax.compiler.ops.pointwise import SELECT, splat
@@ -45,8 +46,28 @@ Number: TypeAlias = bool | int | float | complex
 
 def getitem(x: AnyArray, index: Index) -> AnyArray:
     """``x[index]``: NumPy's semantics, with computed positions clipped."""
+    if type(index) is int and STACK.scope is None and x.scope is None:
+        row = _row(x.type)
+        if row is not None and -row.size <= index < row.size:
+            start = _start(index if index >= 0 else index + row.size)
+            return fused(_read, row.static, x, start)
     s, operands = resolve(x.type, index)
     return _get(x, s, operands, "clip", 0)
+
+
+class _Row(NamedTuple):
+    """How one element of the first dimension is read; its position is an operand."""
+
+    size: int
+    static: tuple[Subscript, Mode, Number]
+
+
+@lru_cache(1024)
+def _row(t: ArrayType) -> _Row | None:
+    """The way to ``x[i]`` for concrete arrays, which loops take often; None where x has no row."""
+    if not t.shape or t.spec is not None or isinstance(t.shape[0], Poly) or t.shape[0] < 2:
+        return None
+    return _Row(t.shape[0], (loosen(*resolve(t, 0))[0], "clip", 0))
 
 
 def get(
@@ -88,7 +109,7 @@ def _get(x: AnyArray, s: Subscript, operands: list[AnyArray], mode: Mode, fill: 
 
 def _read(static: tuple[Subscript, Mode, Any], x: AnyArray, *operands: AnyArray) -> AnyArray:
     s, mode, fill = static
-    starts, picks = positions(s, shape_of(x), operands, wrap=mode == "wrap")
+    starts, picks = positions(s, x, operands, wrap=mode == "wrap")
     y = view(s, x, starts)
     if s.picked:
         y = _pick(s, y, picks, mode, float("nan") if fill == "nan" else fill)
@@ -143,12 +164,12 @@ def _start(i: int) -> AnyArray:
 
 
 def positions(
-    s: Subscript, shape: Shape, operands: Sequence[AnyArray], *, wrap: bool = False
+    s: Subscript, x: AnyArray, operands: Sequence[AnyArray], *, wrap: bool = False
 ) -> tuple[list[AnyArray], list[AnyArray]]:
     """The starts, and the index arrays broadcast together; negative ones counted from the end."""
     dims = [*[d for d, _ in s.dynamic], *s.picked]
     found = [
-        i if known else modulo(i, shape[d]) if wrap else from_start(i, shape[d])
+        i if known else modulo(i, x.shape[d]) if wrap else from_start(i, x.shape[d])
         for i, d, known in zip(operands, dims, s.known)
     ]
     n = len(s.dynamic)
@@ -158,7 +179,7 @@ def positions(
     return found[:n], [broadcast_to(i, common) for i in found[n:]]
 
 
-def from_start(i: AnyArray, n: Size) -> AnyArray:
+def from_start(i: AnyArray, n: int) -> AnyArray:
     """Computed positions as int32, where negative ones count from the end of n elements."""
     if i.dtype.kind == "uint":
         return narrow(i, n)
@@ -166,12 +187,12 @@ def from_start(i: AnyArray, n: Size) -> AnyArray:
     return apply(SELECT, i < 0, i + n, i)
 
 
-def modulo(i: AnyArray, n: Size) -> AnyArray:
+def modulo(i: AnyArray, n: int) -> AnyArray:
     """Computed positions as int32, going round."""
     return narrow(i % n, n)
 
 
-def narrow(i: AnyArray, n: Size) -> AnyArray:
+def narrow(i: AnyArray, n: int) -> AnyArray:
     """Positions as int32, wide ones kept out of range where they were."""
     if i.dtype.bits >= 32 and i.dtype is not int32 and not isinstance(n, Poly):
         if i.dtype is int64:
@@ -245,13 +266,13 @@ def gather(
     out = apply(Gather(batch_dims, k, "fill" if mode == "fill" else "clip", lead), x, *picks)
     if mode != "fill" or fill == 0:
         return out
-    inside = in_range(picks, shape_of(x)[first : first + k])
+    inside = in_range(picks, x.shape[first : first + k])
     dims = range(lead, lead + inside.ndim)
     inside = apply(broadcast_op(shape_of(out), dims), inside)
     return apply(SELECT, inside, out, apply(splat(fill, out.type.bare)))
 
 
-def in_range(picks: Sequence[AnyArray], sizes: Sequence[Size]) -> AnyArray:
+def in_range(picks: Sequence[AnyArray], sizes: Sequence[int]) -> AnyArray:
     """Where every position lies within its dimension."""
     out: AnyArray | None = None
     for i, n in zip(picks, sizes):
@@ -317,7 +338,7 @@ def take_along_axis(
 def _along(static: tuple[int, Mode, Any], x: AnyArray, indices: AnyArray) -> AnyArray:
     axis, mode, fill = static
     x, i = align_lines("take_along_axis", x, indices, axis)
-    n = shape_of(x)[-1]
+    n = x.shape[-1]
     i = modulo(i, n) if mode == "wrap" else from_start(i, n)
     fill = float("nan") if fill == "nan" else fill
     out = gather(x, [i], mode, fill, batch_dims=x.ndim - 1)
@@ -384,7 +405,7 @@ def _within(m: Size, n: Size) -> bool:
 def _dynamic_slice(sizes: Shape, x: AnyArray, *starts: AnyArray) -> AnyArray:
     shape = shape_of(x)
     cut = {d: m for d, (m, n) in enumerate(zip(sizes, shape)) if m != n}
-    return sliced(x, cut, [from_start(starts[d], shape[d]) for d in cut])
+    return sliced(x, cut, [from_start(starts[d], x.shape[d]) for d in cut])
 
 
 def starts_of(name: str, x: AnyArray, starts: ArrayLike | Sequence[ArrayLike]) -> list[AnyArray]:

@@ -21,7 +21,15 @@ from verax.compiler.ir.program import Program
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.passes.pipeline import prepare
-from verax.dsl.lang.cache import CacheInfo, Call, Counts, compile_staged, with_keywords
+from verax.dsl.lang.cache import (
+    CacheInfo,
+    Counts,
+    Function,
+    Request,
+    compile_staged,
+    lookup,
+    with_keywords,
+)
 from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
 from verax.dsl.lang.identity import Unkeyed, Walk, why_unkeyed
@@ -76,7 +84,10 @@ def _parameters(f: object) -> list[str]:
         found = inspect.signature(f).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return []
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    stars: dict[Any, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
     return [stars.get(p.kind, p.name) for p in found]
 
 
@@ -96,6 +107,8 @@ class Jit(Generic[P, R]):
         self._f: Callable[..., R] = f
         self._static = Chosen(f, static_argnums, static_argnames, "static arguments")
         self._donate = Chosen(f, donate_argnums, donate_argnames, "donated arguments")
+        self._simple = not self._static and not self._donate
+        self._options = None if not self._donate else (self._donate.numbers, self._donate.names)
         self._counts = Counts()
         update_wrapper(self, f, updated=())
 
@@ -115,21 +128,33 @@ class Jit(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if STACK.scope is not None:
             return self._f(*args, **kwargs)
-        call = self._call(args, kwargs)
-        entry, xs, reads = call.find()
+        if self._simple:
+            leaves, tree = flatten((args, kwargs) if kwargs else args)
+            found = lookup(self._f, leaves, tree, self._options)
+            if found is not None:
+                self._counts.hits += 1
+                entry, xs, reads = found
+                result: R = entry(xs, reads, "jit")
+                return result
+        return self._requested(args, kwargs)
+
+    def _requested(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """A call that stages, or binds static arguments, or gives buffers away."""
+        request = self._request(args, kwargs)
+        entry, xs, reads = request.find()
         if entry.donate:
-            self._check_donated(call, xs, entry.donate)
+            self._check_donated(request, xs, entry.donate)
         result: R = entry(xs, reads, "jit")
         if entry.donate:
             gone = Donated(self._f, user_line() or "")
             for i in entry.donate:
-                xs[i].scope, xs[i].at = gone, None
+                xs[i].scope, xs[i].ref = gone, None
         return result
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         """The call, with its static arguments bound."""
         if not self._static:
-            return self._plain(self._f, args, kwargs, None, ())
+            return self._plain(self._f, args, kwargs, ((), 0, ()), ())
         static = {i: x for i, x in enumerate(args) if i in self._static.numbers}
         named = {n: x for n, x in kwargs.items() if n in self._static.names}
         reads: list[Value] = []
@@ -153,18 +178,20 @@ class Jit(Generic[P, R]):
         kwargs: dict[str, Any],
         extra: Any,
         reads: tuple[Value, ...],
-    ) -> Call:
+    ) -> Request:
         keywords = bool(kwargs)
         leaves, tree = flatten((args, kwargs) if keywords else args)
 
-        def make(xs: Sequence[Value]) -> tuple[Staged, Executable]:
+        def make(run: Function, xs: Sequence[Value]) -> tuple[Staged, Executable]:
             types, weak = [x.type for x in xs], [x.weak for x in xs]
             s = self._staged(run, tree, types, weak, keywords)
-            donate = self._donated(tree, weak, keywords, extra) if self._donate else ()
+            donate = self._donated(tree, weak, keywords, extra[0]) if self._donate else ()
             return s, compile_staged(s, types, donate)
 
-        extra = extra, self._donate.numbers, self._donate.names
-        return Call(self._f, run, self._f, leaves, tree, keywords, extra, reads, make, self._counts)
+        key = (self._options, extra) if self._static else self._options
+        return Request(
+            self._f, run, self._f, leaves, tree, keywords, key, reads, make, self._counts
+        )
 
     def _staged(
         self,
@@ -180,10 +207,9 @@ class Jit(Generic[P, R]):
     # donation -------------------------------------------------------------------------------------
 
     def _donated(
-        self, tree: TreeDef, weak: Sequence[bool], keywords: bool, static: Any
+        self, tree: TreeDef, weak: Sequence[bool], keywords: bool, skipped: Sequence[int]
     ) -> tuple[int, ...]:
         """The leaves of the donated arguments."""
-        skipped = () if static is None else static[0]
         n_args = tree.children[0] if keywords else tree
         kept = [i for i in range(len(n_args.children) + len(skipped)) if i not in skipped]
         out = []
@@ -195,12 +221,17 @@ class Jit(Generic[P, R]):
                 out.append(i)
         return tuple(out)
 
-    def _check_donated(self, call: Call, xs: Sequence[Value], donate: Sequence[int]) -> None:
+    def _skipped(self, request: Request) -> Sequence[int]:
+        """The positions of the static arguments of a call."""
+        skipped: Sequence[int] = request.extra[1][0] if self._static else ()
+        return skipped
+
+    def _check_donated(self, request: Request, xs: Sequence[Value], donate: Sequence[int]) -> None:
         """A donated array is passed once only."""
         for i in donate:
             same = [k for k, x in enumerate(xs) if x is xs[i]]
             if len(same) > 1:
-                names = " and ".join(call.path(k) for k in same)
+                names = " and ".join(request.path(k) for k in same)
                 raise DonationError(
                     f"{names} are one array, which is donated to {describe(self._f)}",
                     fix="pass a copy: vx.copy(x)",
@@ -210,15 +241,14 @@ class Jit(Generic[P, R]):
 
     def _abstract(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Staged, list[Type], Call, tuple[int, ...]]:
-        call = self._call(args, kwargs)
-        kinds = [kind_of(x) for x in call.leaves]
+    ) -> tuple[Staged, list[Type], Request, tuple[int, ...]]:
+        request = self._request(args, kwargs)
+        kinds = [kind_of(x) for x in request.leaves]
         types, weak = [t for t, _ in kinds], [w for _, w in kinds]
-        bound = call.run
-        s = self._staged(bound, call.tree, types, weak, call.keywords)
-        static = call.extra[0]
-        donate = self._donated(call.tree, weak, call.keywords, static) if self._donate else ()
-        return s, [*types, *[x.type for x in s.captured]], call, donate
+        tree, keywords = request.tree, request.keywords
+        s = self._staged(request.run, tree, types, weak, keywords)
+        donate = self._donated(tree, weak, keywords, self._skipped(request)) if self._donate else ()
+        return s, [*types, *[x.type for x in s.captured]], request, donate
 
     def stage(self, *args: Any, **kwargs: Any) -> Program:
         """The program for arguments such as these: arrays, or types made by ``vx.spec``."""
@@ -235,9 +265,9 @@ class Jit(Generic[P, R]):
 
     def compile(self, *args: Any, **kwargs: Any) -> Compiled:
         """The executable for arguments such as these, with its costs."""
-        s, types, call, donate = self._abstract(args, kwargs)
+        s, types, request, donate = self._abstract(args, kwargs)
         run = compile_staged(s, types[: len(types) - len(s.captured)], donate)
-        return Compiled(run, s, call.tree, types[: len(call.leaves)], describe(self._f))
+        return Compiled(run, s, request.tree, types[: len(request.leaves)], describe(self._f))
 
     def cache_info(self) -> CacheInfo:
         """How often calls found the function staged, and why it was staged again if it was."""
@@ -269,7 +299,7 @@ class BoundJit:
         return repr(self.jitted)
 
 
-def _static_key(f: object, at: int | str, x: Any, reads: list[Value]) -> Any:
+def _static_key(f: object, at: object, x: Any, reads: list[Value]) -> Any:
     """What a static argument counts as: its content, or what its class says is equal."""
     walk = Walk()
     try:

@@ -332,7 +332,7 @@ def _roll(static: tuple[int, int], x: AnyArray) -> AnyArray:
 
 
 def _roll_computed(axis: int, x: AnyArray, shift: AnyArray) -> AnyArray:
-    n = shape_of(x)[axis]
+    n = x.shape[axis]
     if n == 0:
         return x
     start = modulo(-convert(shift, "int32"), n)
@@ -347,10 +347,10 @@ Widths: TypeAlias = int | tuple[int, int] | Sequence[tuple[int, int]]
 
 
 class _Run(NamedTuple):
-    """``count`` elements from ``start`` on, in steps of 1, -1 or 0."""
+    """``length`` elements from ``start`` on, in steps of 1, -1 or 0."""
 
     start: int
-    count: int
+    length: int
     step: int
 
 
@@ -449,7 +449,7 @@ def _runs(places: Sequence[int]) -> Iterator[_Run]:
 def _run(x: AnyArray, axis: int, run: _Run) -> AnyArray:
     if run.step == 0:
         one = cut(x, axis, run.start, run.start + 1)
-        return broadcast_to(one, (*shape_of(x)[:axis], run.count, *shape_of(x)[axis + 1 :]))
+        return broadcast_to(one, (*shape_of(x)[:axis], run.length, *shape_of(x)[axis + 1 :]))
     if run.step == 1:
-        return cut(x, axis, run.start, run.start + run.count)
-    return reversed_along(cut(x, axis, run.start - run.count + 1, run.start + 1), (axis,))
+        return cut(x, axis, run.start, run.start + run.length)
+    return reversed_along(cut(x, axis, run.start - run.length + 1, run.start + 1), (axis,))

@@ -125,9 +125,9 @@ class Key(Value, of=KeyType):
         """Where it was consumed."""
         scope = self.scope
         if scope is not None:
-            found = scope.uses.get(self.at)
+            found = scope.uses.get(self.ref)
             if found is None:
-                found = scope.uses[self.at] = Use()
+                found = scope.uses[self.ref] = Use()
             return found
         if self._use is None:
             self._use = Use()
@@ -183,7 +183,7 @@ def _link(key: Key, use: Use) -> None:
     if key.scope is None:
         key._use = use
     else:
-        key.scope.uses.setdefault(key.at, use)
+        key.scope.uses.setdefault(key.ref, use)
 
 
 def _place(parts: Sequence[Any], shape: Sequence[Any]) -> Hashable:

@@ -32,21 +32,22 @@ from verax.compiler.ops.bits import (
 from verax.compiler.ops.pointwise import ADD, MUL, SELECT, SUB, Compare
 from verax.compiler.ops.reduce import Reduce
 from verax.dsl.lang.arithmetic import sign_bit
-from verax.dsl.lang.call import like, pointwise
+from verax.dsl.lang.call import like, operand, pointwise
 from verax.dsl.lang.dtypes import dtype_of, finfo
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.promotion import (
+    aligned,
     asarray,
     broadcast_shapes,
     broadcast_to,
     common_dtype,
     convert,
     is_array,
-    scalar_class,
+    shape_in,
 )
-from verax.dsl.lang.promotion import scalar as scalar_array
+from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Of, Same
-from verax.dsl.lang.value import Value, apply, shape_of
+from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
     from verax.dsl.lang.array import Array
@@ -155,11 +156,7 @@ def logical_not(x: ArrayLike, /) -> Mask:
 
 
 def _masks(name: str, *xs: ArrayLike) -> list[AnyArray]:
-    return [x if _is_mask(x) else _mask(name, x) for x in xs]
-
-
-def _is_mask(x: ArrayLike) -> bool:
-    return is_array(x) and x.type.dtype is bool_
+    return [x if is_array(x) and x.type.dtype is bool_ else _mask(name, x) for x in xs]
 
 
 def bitwise_and(x1: Like[DT], x2: Like[DT], /) -> Array[DT, *tuple[Any, ...]]:
@@ -284,18 +281,26 @@ def _signbit(x: AnyArray) -> AnyArray:
 def where(condition: ArrayLike, x1: Like[DT], x2: Like[DT], /) -> Array[DT, *tuple[Any, ...]]:
     """x1 where the condition holds, else x2; the three are broadcast together.
 
-    >>> where(asarray([True, False]), 1.0, asarray([5.0, 6.0]))
-    Array([1., 6.], dtype=float32)
+    >>> where(np.array([True, False]), 1.0, np.array([5.0, 6.0])).tolist()
+    [1.0, 6.0]
 
     Raises:
         DTypeError: the condition is not boolean.
     """
     mask = _condition("where", condition)
-    if isinstance(x1, Value) and isinstance(x2, Value) and x1.type is x2.type and not x1.weak:
-        if shape_of(mask) == shape_of(x1):
-            return apply(SELECT, mask, x1, x2)
     dtype = common_dtype("where", [x1, x2])
-    return fused(_where, dtype, mask, *[_typed("where", x, dtype) for x in (x1, x2)])
+    if STACK.scope is not None:
+        shape = broadcast_shapes(*map(shape_in, (mask, x1, x2)), name="where")
+        values = [aligned("where", x, dtype, shape) for x in (x1, x2)]
+        return apply(SELECT, broadcast_to(mask, shape), *values)
+    x, y = operand("where", x1, dtype), operand("where", x2, dtype)
+    if x.type is y.type and x.type.dtype is dtype and shape_of(mask) == shape_of(x):
+        return apply(SELECT, mask, x, y)
+    return fused(_where, None, mask, x, y)
+
+
+def _where(_: None, mask: AnyArray, x: AnyArray, y: AnyArray) -> AnyArray:
+    return where(mask, x, y)
 
 
 def _condition(name: str, condition: ArrayLike) -> AnyArray:
@@ -305,19 +310,6 @@ def _condition(name: str, condition: ArrayLike) -> AnyArray:
             f"{name} takes a boolean condition, got {mask.type}", fix="compare: condition != 0"
         )
     return mask
-
-
-def _typed(name: str, x: ArrayLike, dtype: DType) -> AnyArray:
-    """An array for x; a Python scalar in the common dtype already."""
-    if scalar_class(x) is not None:
-        return scalar_array(x, dtype, name=name)
-    return asarray(x, name=name)
-
-
-def _where(dtype: DType, mask: AnyArray, x: AnyArray, y: AnyArray) -> AnyArray:
-    shape = broadcast_shapes(*map(shape_of, (mask, x, y)), name="where")
-    values = [broadcast_to(convert(v, dtype), shape) for v in (x, y)]
-    return apply(SELECT, broadcast_to(mask, shape), *values)
 
 
 def select(
@@ -331,7 +323,7 @@ def select(
         )
     masks = [_condition("select", c) for c in conditions]
     dtype = common_dtype("select", [*choices, default])
-    values = [_typed("select", x, dtype) for x in (*choices, default)]
+    values = [operand("select", x, dtype) for x in (*choices, default)]
     return fused(_select, (len(masks), dtype), *masks, *values)
 
 

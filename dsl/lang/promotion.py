@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from verax.compiler.backend import backend
 from verax.compiler.ir.dtypes import DType, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError
-from verax.compiler.ir.op import show_shape
+from verax.compiler.ir.op import Op, show_shape
 from verax.compiler.ir.sizes import Poly, Shape, Size
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast as broadcast_op
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from verax.dsl.lang.signatures import AnyArray, ArrayLike, Number
 
 __all__ = [
+    "aligned",
     "asarray",
     "broadcast_shapes",
     "broadcast_to",
@@ -59,6 +60,7 @@ __all__ = [
     "result_type",
     "scalar",
     "scalar_class",
+    "shape_in",
     "size_array",
 ]
 
@@ -187,6 +189,8 @@ def asarray(x: ArrayLike, dtype: DTypeLike = None, *, name: str = "asarray") -> 
 
 def put(x: np.ndarray[Any, Any], dtype: DType, spec: Spec | None = None) -> AnyArray:
     """A NumPy array on the device, or on the mesh of a spec."""
+    if not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
     t = ArrayType(tuple(x.shape), dtype, spec)
     array: AnyArray = wrap(t, backend().put(x, t))
     return array
@@ -287,6 +291,8 @@ def broadcast_shapes(*shapes: Shape, name: str = "broadcast_shapes") -> Shape:
     Raises:
         ShapeError: two sizes differ and neither is 1; the message aligns the shapes.
     """
+    if len(shapes) == 2 and (shapes[0] == shapes[1] or not shapes[1]):
+        return shapes[0]
     rank = max(map(len, shapes), default=0)
     out: list[Size] = []
     for i in range(-rank, 0):
@@ -328,6 +334,14 @@ def broadcast_to(x: AnyArray, shape: Iterable[Size], *, name: str = "broadcast_t
     shape, own = tuple(shape), shape_of(x)
     if own == shape:
         return x
+    for op in _repetition(own, shape, name):
+        x = apply(op, x)
+    return x
+
+
+@lru_cache(4096)
+def _repetition(own: Shape, shape: Shape, name: str) -> tuple[Op, ...]:
+    """The ops that repeat an array of one shape to another."""
     if broadcast_shapes(own, shape, name=name) != shape:
         raise ShapeError(
             f"{name}: {show_shape(own)} does not broadcast to {show_shape(shape)}",
@@ -335,9 +349,10 @@ def broadcast_to(x: AnyArray, shape: Iterable[Size], *, name: str = "broadcast_t
         )
     new = len(shape) - len(own)
     kept = [i for i, n in enumerate(own) if n != 1 or shape[new + i] == 1]
-    if len(kept) < len(own):
-        x = apply(Reshape(tuple([own[i] for i in kept])), x)
-    return apply(broadcast_op(shape, [new + i for i in kept]), x)
+    repeat = broadcast_op(shape, [new + i for i in kept])
+    if len(kept) == len(own):
+        return (repeat,)
+    return Reshape(tuple([own[i] for i in kept])), repeat
 
 
 def operands(name: str, *xs: ArrayLike, dtype: DTypeLike = None) -> list[AnyArray]:
@@ -347,18 +362,20 @@ def operands(name: str, *xs: ArrayLike, dtype: DTypeLike = None) -> list[AnyArra
         dtype: the dtype of all of them, or None for the one in which they meet.
     """
     common = common_dtype(name, xs) if dtype is None else dtype_of(dtype)
-    shapes = [_shape(x) for x in xs]
+    shapes = [shape_in(x) for x in xs]
     shape = broadcast_shapes(*shapes, name=name)
-    return [_operand(name, x, common, shape) for x in xs]
+    return [aligned(name, x, common, shape) for x in xs]
 
 
-def _shape(x: object) -> Shape:
+def shape_in(x: object) -> Shape:
+    """The shape of an operand; a Python scalar has none."""
     if isinstance(x, Value):
         return shape_of(x)
     return tuple(x.shape) if is_numpy(x) else ()
 
 
-def _operand(name: str, x: ArrayLike, dtype: DType, shape: Shape) -> AnyArray:
+def aligned(name: str, x: ArrayLike, dtype: DType, shape: Shape) -> AnyArray:
+    """One operand in this dtype and shape."""
     if is_array(x) and not x.weak:
         return broadcast_to(convert(x, dtype), shape, name=name)
     if scalar_class(x) is not None:

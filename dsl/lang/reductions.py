@@ -62,7 +62,7 @@ class Over(NamedTuple):
             ]
         )
 
-    def count(self, shape: Shape) -> Size:
+    def elements(self, shape: Shape) -> Size:
         """How many elements become one."""
         return product([shape[d] for d in self.axes])
 
@@ -182,7 +182,7 @@ def counted(over: Over, shape: Shape, dtype: DType, where: AnyArray | None) -> A
     """How many elements each result stands for, in the shape without the reduced dimensions."""
     kept = Over(over.axes, False).shape(shape)
     if where is None:
-        return scalar(over.count(shape), dtype, kept)
+        return scalar(over.elements(shape), dtype, kept)
     n = total(broadcast_to(where, shape, name="where"), over.axes, int32)
     return convert(n, dtype)
 
@@ -298,7 +298,7 @@ def _reduce_ordered(
     neutral = (lowest if name == "max" else highest)(x.dtype)
     where = others[-1] if len(others) > started else None
     kind = {"max": "or", "min": "and"}[name] if x.dtype is bool_ else name
-    if over.count(shape_of(x)) == 0:
+    if over.elements(shape_of(x)) == 0:
         return broadcast_to(others[0], over.shape(shape_of(x)))
     out = reduced(kind, masked(x, where, neutral), over)
     return apply(_PAIRWISE[name], out, broadcast_to(others[0], shape_of(out))) if started else out

@@ -30,18 +30,21 @@ class Scope:
         looks: Python may ask what a value is worth (``values`` holds what is known so far).
         forced: Python did ask: the program is true of these arguments only.
         captured: the values from outside, by identity, with the slots that they have here.
+        looked: the concrete values from outside that Python asked for: the program is true of
+            these arrays only.
         uses: per slot of a random key, where it was consumed.
         repeats: the function runs more than once per call, so that it may not consume a key from
             outside.
     """
 
     __slots__ = (
-        "builder", "captured", "code", "forced", "looks", "name", "open", "outer", "repeats",
-        "uses", "values", "what",
+        "builder", "captured", "code", "forced", "looked", "looks", "name", "open", "outer",
+        "repeats", "uses", "values", "what",
     )  # fmt: skip
     values: dict[int, Value]
     captured: dict[int | tuple[int, int], tuple[int, Value]]
     uses: dict[int, Use]
+    looked: list[Value]
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Scope:
     ) -> None:
         self.builder = Builder()
         self.open, self.forced, self.looks, self.repeats = True, False, looks, repeats
-        self.captured, self.values, self.uses = {}, {}, {}
+        self.captured, self.values, self.uses, self.looked = {}, {}, {}, []
         self.what, self.outer = what, outer
         self.name, self.code = name_of(f), code_of(f)
 
@@ -67,14 +70,14 @@ class Scope:
         """The slot of x here; a value from outside becomes an input."""
         scope = x.scope
         if scope is self:
-            slot: int = x.at
+            slot: int = x.ref
             return slot
         if scope is None:
             key: int | tuple[int, int] = id(x)
         else:
             if not scope.open:
                 scope.refuse(x)
-            key = id(scope), x.at
+            key = id(scope), x.ref
         found = self.captured.get(key)
         if found is None:
             slot = self.builder.input(x.type.bare)
@@ -82,6 +85,13 @@ class Scope:
             if self.looks:
                 self.values[slot] = x
         return found[0]
+
+    def look(self, x: Value) -> None:
+        """Note that Python asked what a concrete value from outside is worth."""
+        scope: Scope | None = self
+        while scope is not None:
+            scope.looked.append(x)
+            scope = scope.outer
 
     def refuse(self, x: Value) -> NoReturn:
         """Raise because x is used after this scope was closed."""

@@ -33,6 +33,7 @@ class Staged(NamedTuple):
         forced: Python looked at a value: the program is true of these arguments only.
         uses: per input that is a key and was consumed, (position, what was done to it).
         out_uses: the same for the results that are keys.
+        looked: arrays from outside that Python looked at: the program is true of them only.
         weak: per result, whether it is a Python scalar still (only if these are kept).
     """
 
@@ -40,6 +41,7 @@ class Staged(NamedTuple):
     captured: list[Any]
     out_tree: TreeDef
     forced: bool
+    looked: tuple[Value, ...]
     uses: tuple[tuple[int, Use], ...]
     out_uses: tuple[tuple[int, Use], ...]
     weak: tuple[bool, ...]
@@ -74,7 +76,7 @@ def stage(
     scope = Scope(what, user, looks=values is not None, repeats=repeats, outer=outer)
     args = [_argument(scope, t, i < len(weak) and weak[i]) for i, t in enumerate(types)]
     if values is not None:
-        scope.values.update(zip([x.at for x in args], values))
+        scope.values.update(zip([x.ref for x in args], values))
     STACK.scope = scope
     try:
         leaves, out_tree = flatten(f(*build(in_tree, args)))
@@ -90,6 +92,7 @@ def stage(
         [x for _, x in scope.captured.values()],
         out_tree,
         scope.forced,
+        tuple(scope.looked),
         uses,
         out_uses,
         tuple([x.weak for x in outs]),

@@ -106,7 +106,7 @@ class _Advanced(NamedTuple):
 class _Rest(NamedTuple):
     """What ``...`` stands for: this many whole dimensions, possibly none."""
 
-    count: int
+    dims: int
 
 
 _Item: TypeAlias = Size | slice | _Pick | _Rest | None
@@ -162,8 +162,8 @@ class _Reader:
         if item is None:
             self.layout.append(NEW)
         elif isinstance(item, _Rest):
-            self.layout += range(self.dim, self.dim + item.count)
-            self.dim += item.count
+            self.layout += range(self.dim, self.dim + item.dims)
+            self.dim += item.dims
         elif isinstance(item, slice):
             self.parts[self.dim], backwards = _part(item, self.t.shape[self.dim], self.t)
             self.flips += [self.dim] * backwards
@@ -178,7 +178,8 @@ class _Reader:
         """An int or an integer array on the dimension at hand."""
         if not isinstance(item, _Pick):
             i = _literal(item, self.t, self.dim)
-            self.parts[self.dim] = (i, i + 1, 1)
+            if self.t.shape[self.dim] != 1:
+                self.parts[self.dim] = (i, i + 1, 1)
             self.dropped.append(self.dim)
         elif item.array.ndim or self.spread:
             self.picks.append(item)

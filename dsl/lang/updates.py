@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
 from verax.compiler.ir.op import Op, show_shape
-from verax.compiler.ir.sizes import Shape
+from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.arithmetic import MAX, MIN
 from verax.compiler.ops.contract import broadcast as broadcast_op
@@ -139,10 +139,10 @@ def _ones(x: AnyArray) -> AnyArray:
 
 
 def _typed(name: str, x: AnyArray, value: ArrayLike) -> AnyArray:
-    """The value in the dtype of x, or a DTypeError where it does not promote into it."""
+    """The value in the dtype of x; a DTypeError where it does not promote, or loses a value."""
     who = f"x.at[...].{name}"
-    if common_dtype(who, [x, value]) is not x.dtype:
-        got = value.type if is_array(value) else value.dtype if is_numpy(value) else repr(value)
+    if not is_numpy(value) and common_dtype(who, [x, value]) is not x.dtype:
+        got = value.type if is_array(value) else repr(value)
         raise DTypeError(
             f"{who}: {got} does not promote into {x.type}",
             fix=f"convert the value, value.astype(vx.{x.dtype.name}), or x before",
@@ -182,7 +182,7 @@ def _write(
     static: tuple[Subscript, Kind, Drop], x: AnyArray, value: AnyArray, *operands: AnyArray
 ) -> AnyArray:
     s, kind, mode = static
-    starts, picks = positions(s, shape_of(x), operands, wrap=mode == "wrap")
+    starts, picks = positions(s, x, operands, wrap=mode == "wrap")
     v = _fitted(kind, value, s.result_shape(shape_of(x), [shape_of(i) for i in picks]))
     old = view(s, x, starts)
     if s.picked:
@@ -211,7 +211,7 @@ def _scattered(
     v = permuted(_without_new(s, v, n), inverse(spot.placement(n)))
     y = picked_together(s, old)
     if mode == "clip":
-        sizes = shape_of(y)[spot.lead :]
+        sizes = y.shape[spot.lead :]
         picks = [i.clip(0, m - 1) for i, m in zip(picks, sizes)]
     return picked_apart(s, scatter(kind, y, v, picks, lead=spot.lead), shape_of(old))
 
@@ -243,9 +243,7 @@ def _guarded(
     s: Subscript, x: AnyArray, old: AnyArray, new: AnyArray, starts: list[AnyArray]
 ) -> AnyArray:
     """The new view, or the old one where a computed start is out of range."""
-    unknown = [
-        (i, shape_of(x)[d]) for i, (d, _), known in zip(starts, s.dynamic, s.known) if not known
-    ]
+    unknown = [(i, x.shape[d]) for i, (d, _), known in zip(starts, s.dynamic, s.known) if not known]
     if not unknown:
         return new
     inside = in_range([i for i, _ in unknown], [n for _, n in unknown])
@@ -270,7 +268,7 @@ def _put_back(s: Subscript, x: AnyArray, new: AnyArray, starts: list[AnyArray]) 
 
 def _interleaved(parts: Sequence[Part | None], x: AnyArray, new: AnyArray) -> AnyArray:
     """x with new at a regular stride: both padded to one shape, then one selection."""
-    pads = []
+    pads: list[tuple[Size, Size, int] | None] = []
     for part, n, m in zip(parts, shape_of(x), shape_of(new)):
         if part is None:
             pads.append(None)
@@ -313,7 +311,7 @@ def _put_along(
     x, i = align_lines("put_along_axis", x, indices, axis)
     v, _ = align_lines("put_along_axis", v, indices, axis)
     v = broadcast_to(v, shape_of(i))
-    n = shape_of(x)[-1]
+    n = x.shape[-1]
     i = modulo(i, n) if mode == "wrap" else from_start(i, n)
     if mode == "clip":
         i = i.clip(0, n - 1)
@@ -344,7 +342,7 @@ def dynamic_update_slice(
 
 
 def _dynamic_update(_: None, x: AnyArray, v: AnyArray, *starts: AnyArray) -> AnyArray:
-    own, part = shape_of(x), shape_of(v)
+    own, part = x.shape, v.shape
     dims = tuple([d for d in range(x.ndim) if own[d] != part[d]])
     if not dims:
         return v

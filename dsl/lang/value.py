@@ -1,6 +1,6 @@
 """Value: device buffers, or a slot of an open builder. One door: ``apply``.
 
-A value with ``scope`` None holds a buffer; otherwise ``at`` is a slot of that scope. Where a scope
+A value with ``scope`` None holds a buffer; otherwise ``ref`` is a slot of that scope. Where a scope
 is open, everything is written into it, concrete operands too; where none is, ops run at once.
 The class of a value follows from its type: ArrayType -> Array, KeyType -> Key, each registered by
 ``class Array(Value, of=ArrayType)``, so that functions need these classes for type checking only.
@@ -41,24 +41,25 @@ CLASSES: dict[type, type[Value]] = {}  # class of types -> class of values
 
 
 class Value:
-    """A typed value: ``at`` is a device buffer where ``scope`` is None, else a slot of it."""
+    """A typed value: ``ref`` is a device buffer where ``scope`` is None, else a slot of it."""
 
-    __slots__ = ("__weakref__", "at", "scope", "type")
+    __slots__ = ("__weakref__", "ref", "scope", "type")
     __array_priority__: ClassVar[int] = 100  # NumPy leaves mixed arithmetic to us
     weak: ClassVar[bool] = False
     """Whether the value stands for a Python scalar, which takes the dtype of what it meets."""
 
     type: Any
-    at: Any
+    ref: Any
     scope: Scope | None
 
     def __init_subclass__(cls, *, of: type[ArrayType] | type[KeyType] | None = None) -> None:
+        super().__init_subclass__()
         if of is not None:
             CLASSES[of] = cls
 
-    def __init__(self, type: Type, at: Any, scope: Scope | None = None) -> None:
+    def __init__(self, type: Type, ref: Any, scope: Scope | None = None) -> None:
         self.type = type
-        self.at = at
+        self.ref = ref
         self.scope = scope
 
     @property
@@ -100,7 +101,7 @@ class Value:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a NumPy array (the whole of it, where it lies on a mesh)."""
-        array: np.ndarray[Any, Any] = backend().get(known(self, "numpy()").at)
+        array: np.ndarray[Any, Any] = backend().get(known(self, "numpy()").ref)
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -118,7 +119,7 @@ class Value:
     def block_until_ready(self: V) -> V:
         """Wait until the value has been computed; returns it."""
         if self.scope is None:
-            backend().block(self.at)
+            backend().block(self.ref)
         return self
 
     def __bool__(self) -> bool:
@@ -144,7 +145,7 @@ class Value:
                 f"{asked} needs one element, got {self.type}",
                 fix="reduce it first: vx.any(x), vx.all(x), vx.sum(x)..., or index one element",
             )
-        return backend().get(known(self, asked).at).item()
+        return backend().get(known(self, asked).ref).item()
 
 
 def shape_of(x: Value) -> Shape:
@@ -165,10 +166,10 @@ def apply(op: Op, *xs: Value) -> AnyArray:
     """The first result of op on these values: written into the open scope, or run at once."""
     scope = STACK.scope
     if scope is None:
-        return run_op(op, xs)[0]  # type: ignore[no-any-return]
+        return _run_one(op, xs)
     b = scope.builder
     b.span = user_span()
-    slot = b.emit(op, *[x.at if x.scope is scope else scope.lift(x) for x in xs])
+    slot = b.emit(op, *[x.ref if x.scope is scope else scope.lift(x) for x in xs])
     t = b.types[slot]
     return CLASSES[type(t)](t, slot, scope)  # type: ignore[return-value]
 
@@ -203,13 +204,30 @@ class _Eager(NamedTuple):
 _EAGER: dict[tuple[Any, ...], _Eager] = {}
 
 
+def _run_one(op: Op, xs: tuple[Value, ...]) -> AnyArray:
+    """The first result of ``run_op``, with a short way for one and two operands."""
+    if len(xs) == 2:
+        x, y = xs
+        found = _EAGER.get((op, x.type, y.type))
+        if found is not None and x.scope is None and y.scope is None:
+            c, t = found.results[0]
+            return c(t, found.run((x.ref, y.ref))[0])  # type: ignore[return-value]
+    elif len(xs) == 1:
+        (x,) = xs
+        found = _EAGER.get((op, x.type))
+        if found is not None and x.scope is None:
+            c, t = found.results[0]
+            return c(t, found.run((x.ref,))[0])  # type: ignore[return-value]
+    return run_op(op, xs)[0]  # type: ignore[no-any-return]
+
+
 def run_op(op: Op, xs: Sequence[Value]) -> list[Any]:
     """Run op now. The executable is found by the op and the operands' types."""
     key = (op, *[x.type for x in xs])
     found = _EAGER.get(key)
     if found is None:
         found = _EAGER[key] = _compile_op(op, [x.type for x in xs])
-    buffers = found.run([x.at if x.scope is None else concrete(x).at for x in xs])
+    buffers = found.run([x.ref if x.scope is None else concrete(x).ref for x in xs])
     return [c(t, y) for (c, t), y in zip(found.results, buffers)]
 
 
@@ -224,7 +242,7 @@ def _compile_op(op: Op, types: Sequence[Type]) -> _Eager:
 def run(p: Program, xs: Sequence[Value]) -> list[Any]:
     """Run a program now."""
     executable = backend().executable(p, tuple([x.type for x in xs]))
-    buffers = executable([concrete(x).at for x in xs])
+    buffers = executable([concrete(x).ref for x in xs])
     return [wrap(t, y) for t, y in zip(executable.out_types, buffers)]
 
 
@@ -235,6 +253,8 @@ def known(x: V, asked: str) -> V:
     """x as a concrete value, or a ConcretizationError that says how to do without it."""
     scope = x.scope
     if scope is None:
+        if STACK.scope is not None:
+            STACK.scope.look(x)
         return x
     if not scope.open:
         scope.refuse(x)
@@ -255,7 +275,8 @@ def concrete(x: V) -> V:
     if not (scope.open and scope.looks):
         return known(x, "Python")
     scope.forced = True
-    return concrete(_evaluate(scope, x.at))
+    value: V = concrete(_evaluate(scope, x.ref))
+    return value
 
 
 _first = itemgetter(2)  # of an equation: its first result

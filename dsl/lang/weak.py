@@ -74,7 +74,7 @@ def _among(f: Callable[..., Any], *xs: Any, at_least: type = bool) -> Any:
     """f of weak values and Python scalars alone: it stays weak."""
     c = max([at_least, *map(_kind, xs)], key=_ORDER.index)
     y = f(*[_carried(x, c) for x in xs])
-    return Weak(y.type, y.at, y.scope) if isinstance(y, Array) else y
+    return Weak(y.type, y.ref, y.scope) if isinstance(y, Array) else y
 
 
 def _carried(x: object, c: type) -> AnyArray:
@@ -111,14 +111,29 @@ for _name in [f"__{name}__" for name in _ARITHMETIC.split()]:
 def staged_weak(x: bool | int | float | complex) -> Weak:
     """A Python scalar as a weak value of the open scope."""
     y = apply(splat(x, CARRIERS[type(x)]))
-    return Weak(y.type, y.at, y.scope)
+    return Weak(y.type, y.ref, y.scope)
 
 
 def concrete_weak(x: bool | int | float | complex, c: type | None = None) -> Weak:
-    """A Python scalar as a weak value on the device."""
-    t = CARRIERS[c or type(x)]
+    """A Python scalar as a weak value on the device; the last few thousand are kept there."""
+    c = c or type(x)
+    key = (c, type(x), x)
+    buffer = _KEPT.get(key)
+    if buffer is None:
+        buffer = _put(x, CARRIERS[c])
+        if len(_KEPT) > 4096:
+            _KEPT.clear()
+        if x or isinstance(x, int):  # 0.0 and -0.0 are equal
+            _KEPT[key] = buffer
+    return Weak(CARRIERS[c], buffer)
+
+
+_KEPT: dict[Any, Any] = {}
+
+
+def _put(x: bool | int | float | complex, t: ArrayType) -> Any:
     try:
-        return Weak(t, backend().put(to_numpy(x, t.dtype), t))
+        return backend().put(to_numpy(x, t.dtype), t)
     except OverflowError:
         raise DTypeError(
             f"the Python int {x} does not fit 64 bits",

@@ -24,7 +24,7 @@ from verax.compiler.backend import backend
 from verax.compiler.ir.dtypes import ALL, DType, complex128, float64
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program
-from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ir.types import ArrayType, KeyType, Type, has_tangent
 
 Array: TypeAlias = npt.NDArray[Any]
 T = TypeVar("T")
@@ -54,13 +54,23 @@ def physical(t: Type) -> ArrayType:
 # samples and cases -------------------------------------------------------------------------------
 
 
+def tuple_of(xs: Iterable[Array]) -> tuple[Array, ...]:
+    return tuple(xs)
+
+
 @attrs.frozen(eq=False)
 class Sample:
-    """An op and its operands; keys are given as ``uint32[..., 2]`` with their type."""
+    """An op and its operands.
+
+    Args:
+        types: of the operands; to be given where one is a key, as ``uint32[..., 2]``.
+        fixed: operands that are not differentiated, though their dtype would allow it.
+    """
 
     op: Op
-    operands: tuple[Array, ...] = attrs.field(converter=tuple)
+    operands: tuple[Array, ...] = attrs.field(converter=tuple_of)
     types: tuple[Type, ...] = attrs.field()
+    fixed: tuple[int, ...] = ()
 
     @types.default
     def _types(self) -> tuple[Type, ...]:
@@ -73,7 +83,7 @@ class Sample:
     @property
     def inexact(self) -> list[int]:
         """The operands that have tangents."""
-        return [i for i, x in enumerate(self.operands) if type_of(x).dtype.is_inexact]
+        return [i for i, t in enumerate(self.types) if has_tangent(t) and i not in self.fixed]
 
     def __repr__(self) -> str:
         return f"{self.op!r} of {', '.join(map(str, self.types))}"
@@ -284,7 +294,7 @@ class Claim:
     """What must hold of the outputs of a program on some inputs."""
 
     program: Program
-    inputs: tuple[Array, ...] = attrs.field(converter=tuple)
+    inputs: tuple[Array, ...] = attrs.field(converter=tuple_of)
     check: Callable[[list[Array]], None] = attrs.field()
 
 

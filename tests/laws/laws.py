@@ -128,7 +128,7 @@ def jvp_is_difference(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim
     if not one.inexact:
         return []
     if not case.derivative:
-        _, has = jvp(one.program, tuple(map(has_tangent, one.types)))
+        _, has = jvp(one.program, tuple(i in one.inexact for i in range(len(one.types))))
         assert not any(has), f"{one}: has a tangent, but its case says that it has none"
         return []
     mask, rng = some_active(one, draw), generator(draw)
@@ -333,8 +333,9 @@ def piece(
     """The shard of x at the place ``at``: each dimension is split into its factors and cut."""
     tail = x.shape[len(dims) :]  # the two words of a key
     factors = [f for d in dims for f in d]
-    out = x.reshape(*[env[f] for f in factors], *tail)[tuple(slices(factors, env, cut, at))]
-    return out.reshape(*[int(np.prod([env[f] // cut.get(f, 1) for f in d])) for d in dims], *tail)
+    out = x.reshape((*[env[f] for f in factors], *tail))[tuple(slices(factors, env, cut, at))]
+    sizes = [int(np.prod([env[f] // cut.get(f, 1) for f in d])) for d in dims]
+    return out.reshape((*sizes, *tail))
 
 
 def slices(
@@ -374,7 +375,7 @@ def glue(
     seen = np.zeros(out.shape, bool)
     for part, at in zip(parts, shards):
         here = tuple(slices(factors, env, cut, at))
-        value = part.reshape(*[env[k] // cut.get(k, 1) for k in factors], *tail)
+        value = part.reshape((*[env[k] // cut.get(k, 1) for k in factors], *tail))
         reduced = [f.reduce[k] for k in cut if k in f.reduce]
         if not seen[here].any():
             out[here] = value

@@ -106,8 +106,8 @@ def test_another_tree_shows_every_leaf_that_differs(tmp_path: Path) -> None:
         vx.load(path, like={"w": vx.ones((2, 4)), "new": vx.ones(())})
     assert message(error, path) == (
         "[verax-checkpoint] FILE holds another tree than the one asked for:\n"
-        "  new: the file has nothing, expected float32[]\n"
-        "  w: the file has float32[2,3], expected float32[2,4]\n"
-        "  old: the file has float32[], expected nothing\n"
+        "  ['new']: the file has nothing, expected float32[]\n"
+        "  ['w']: the file has float32[2,3], expected float32[2,4]\n"
+        "  ['old']: the file has float32[], expected nothing\n"
         "  fix: build the model with the settings that the checkpoint was saved with"
     )

@@ -268,5 +268,3 @@ def transformer_types(
 ) -> list[Type]:
     weights = layer_types(d, heads, hidden) * layers
     return [floats(vocab, d), *weights, ints(batch, time), ints(batch, time)]
-
-

@@ -1,0 +1,501 @@
+"""Reading and writing at indices: index expressions of every kind against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import verax as vx
+from tests.functions.oracle import agree, check_gradient, close, ops, told
+from verax.dsl.lang import fused
+
+Shape = tuple[int, ...]
+HERE = "tests/functions/test_indexing.py"
+
+
+# index expressions --------------------------------------------------------------------------------
+
+
+class Computed(NamedTuple):
+    """A part of an index that only the program knows: an argument of the staged function."""
+
+    value: npt.NDArray[Any]
+
+
+def ints(n: int) -> st.SearchStrategy[int]:
+    return st.integers(-n, n - 1)
+
+
+@st.composite
+def slices(draw: st.DrawFn, n: int) -> slice:
+    bound = st.none() | st.integers(-n - 2, n + 2)
+    step = draw(st.none() | st.sampled_from([1, 2, 3, -1, -2, -3]))
+    return slice(draw(bound), draw(bound), step)
+
+
+@st.composite
+def integer_arrays(draw: st.DrawFn, n: int, shape: Shape) -> Any:
+    dtype = draw(st.sampled_from(["int32", "int64", "int8"]))
+    size = int(np.prod(shape))
+    flat = draw(st.lists(ints(n), min_size=size, max_size=size))
+    array = np.array(flat, dtype).reshape(shape)
+    kind = draw(st.sampled_from(["constant", "list", "computed"]))
+    if kind == "list" and size and shape:
+        return array.tolist()
+    return Computed(array) if kind == "computed" else array
+
+
+@st.composite
+def masks(draw: st.DrawFn, shape: Shape) -> Any:
+    size = int(np.prod(shape))
+    flat = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    return np.array(flat, bool).reshape(shape)
+
+
+@st.composite
+def index_expressions(draw: st.DrawFn, shape: Shape, *, advanced: bool = True) -> tuple[Any, ...]:
+    """An index for arrays of this shape, with None and ... somewhere between."""
+    items: list[Any] = []
+    common = draw(st.sampled_from([(), (1,), (2,), (3,), (2, 3), (2, 1)]))
+    dims = list(shape)
+    rest = False  # whether ... has stood: then every dimension after it is indexed
+    while dims and (rest or draw(st.integers(0, 4))):
+        if not rest and draw(st.integers(0, 5)) == 0:
+            rest = True
+            items.append(...)
+            dims = dims[draw(st.integers(0, len(dims))) :]
+            continue
+        n = dims[0]
+        kinds = ["slice", "slice"]
+        kinds += ["int", "int", "scalar"] if n else []
+        kinds += ["array", "array"] if advanced and n else []
+        if advanced and not any(isinstance(i, (np.ndarray, list, Computed)) for i in items):
+            kinds += ["mask"]  # it would not broadcast with other index arrays
+        kind = draw(st.sampled_from(kinds))
+        if kind == "slice":
+            items.append(draw(slices(n)))
+        elif kind == "int":
+            items.append(draw(ints(n)))
+        elif kind == "scalar":
+            items.append(Computed(np.array(draw(ints(n)), "int32")))
+        elif kind == "array":
+            drop = draw(st.integers(0, len(common)))
+            items.append(draw(integer_arrays(n, common[drop:] if draw(st.booleans()) else common)))
+        else:
+            k = draw(st.integers(1, min(2, len(dims))))
+            items.append(draw(masks(tuple(dims[:k]))))
+            dims = dims[k - 1 :]
+            advanced = False
+        dims = dims[1:]
+    for _ in range(draw(st.integers(0, 2))):
+        items.insert(draw(st.integers(0, len(items))), None)
+    if not rest and (draw(st.booleans()) or not items):
+        used = sum(_dims(i) for i in items)
+        at = draw(st.integers(0, len(items)))
+        if used == len(shape) or at == len(items):
+            items.insert(at, ...)
+    return tuple(items)
+
+
+def _dims(item: Any) -> int:
+    if item is None or item is ...:
+        return 0
+    return item.ndim if isinstance(item, np.ndarray) and item.dtype == bool else 1
+
+
+def plain(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The index as NumPy reads it."""
+    return tuple(i.value if isinstance(i, Computed) else i for i in index)
+
+
+def computed(index: tuple[Any, ...]) -> list[npt.NDArray[Any]]:
+    return [i.value for i in index if isinstance(i, Computed)]
+
+
+def restored(index: tuple[Any, ...], arrays: Any) -> tuple[Any, ...]:
+    """The index with arrays in the place of what is computed."""
+    rest = iter(arrays)
+    return tuple(next(rest) if isinstance(i, Computed) else i for i in index)
+
+
+class Case(NamedTuple):
+    x: npt.NDArray[Any]
+    indices: list[tuple[Any, ...]]
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, advanced: bool = True) -> Case:
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    if draw(st.integers(0, 7)) == 0:
+        shape = (*shape[:-1], 0)
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    expressions = index_expressions(shape, advanced=advanced)
+    return Case(x, draw(st.lists(expressions, min_size=4, max_size=6)))
+
+
+@given(cases())
+def test_reading_is_numpys(case: Case) -> None:
+    x, indices = case
+
+    def read(x: Any, arrays: Any) -> Any:
+        return [x[restored(i, a)] for i, a in zip(indices, arrays)]
+
+    arrays = [[vx.asarray(a) for a in computed(i)] for i in indices]
+    for index, got in zip(indices, vx.jit(read)(vx.asarray(x), arrays)):
+        want = x[plain(index)]
+        assert got.shape == want.shape, index
+        np.testing.assert_array_equal(got, want, err_msg=repr(index))
+
+
+@given(cases())
+def test_concrete_arrays_are_read_as_staged_ones(case: Case) -> None:
+    x, index = case.x, case.indices[0]
+    got = vx.asarray(x)[restored(index, [vx.asarray(a) for a in computed(index)])]
+    close(got, x[plain(index)])
+
+
+KINDS = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_writing_is_numpys(case: Case, random: Any) -> None:
+    x, indices = case
+    values = []
+    for index in indices:
+        shape = x[plain(index)].shape
+        shape = shape[random.randint(0, len(shape)) :]  # values are broadcast
+        size = int(np.prod(shape))
+        values.append(np.array([random.randint(-3, 9) for _ in range(size)], "f4").reshape(shape))
+
+    def write(x: Any, values: Any, arrays: Any) -> Any:
+        out = []
+        for index, v, a in zip(indices, values, arrays):
+            at = x.at[restored(index, a)]
+            out.append([at.set(v), *[getattr(at, kind)(v) for kind in KINDS]])
+        return out
+
+    arrays = [[vx.asarray(a) for a in computed(i)] for i in indices]
+    found = vx.jit(write)(vx.asarray(x), list(map(vx.asarray, values)), arrays)
+    for index, v, (was_set, *combined) in zip(indices, values, found):
+        where = plain(index)
+        often = np.zeros(x.shape, int)
+        np.add.at(often, where, 1)
+        if often.max(initial=0) <= 1:
+            want = x.copy()
+            want[where] = v
+            np.testing.assert_array_equal(was_set, want, err_msg=repr(index))
+        for ufunc, got in zip(KINDS.values(), combined):
+            want = x.copy()
+            ufunc.at(want, where, v)
+            np.testing.assert_allclose(got, want, rtol=1e-6, err_msg=repr(index))
+
+
+@given(cases())
+def test_gradients_of_reading_and_writing(case: Case) -> None:
+    x, index = case.x.astype(np.float64), case.indices[0]
+    arrays = [vx.asarray(a) for a in computed(index)]
+    shape = x[plain(index)].shape
+    v = np.linspace(-0.7, 8.3, int(np.prod(shape))).reshape(shape)
+
+    def changed(x: Any, v: Any) -> list[Any]:
+        at = x.at[restored(index, arrays)]
+        return [x[restored(index, arrays)], at.add(v), at.multiply(v)]
+
+    check_gradient(changed, x + 0.3, v)
+    often = np.zeros(x.shape, int)
+    np.add.at(often, plain(index), 1)
+    if often.max(initial=0) <= 1:
+        check_gradient(lambda x, v: x.at[restored(index, arrays)].set(v), x, v)
+
+
+# what is computed may be out of range -------------------------------------------------------------
+
+
+def test_a_computed_position_out_of_range() -> None:
+    x, i = vx.asarray(np.array([10.0, 20.0, 30.0])), vx.asarray(np.array([-4, -3, -1, 0, 2, 3, 9]))
+    at = x.at[i]
+    assert x[i].tolist() == [10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 30.0]
+    assert at.get(mode="fill", fill_value=0).tolist() == [0, 10.0, 30.0, 10.0, 30.0, 0, 0]
+    assert np.isnan(np.asarray(at.get(mode="fill"))).tolist() == [1, 0, 0, 0, 0, 1, 1]
+    assert at.get(mode="wrap").tolist() == [30.0, 10.0, 30.0, 10.0, 30.0, 10.0, 10.0]
+    assert at.add(1).tolist() == [12.0, 20.0, 32.0]
+    assert at.add(1, mode="clip").tolist() == [13.0, 20.0, 34.0]
+    assert at.add(1, mode="wrap").tolist() == [14.0, 20.0, 33.0]
+
+
+@pytest.mark.parametrize(("i", "read", "written"), [(-4, 10, None), (-1, 30, 2), (3, 30, None)])
+def test_a_computed_scalar_out_of_range(i: int, read: int, written: int | None) -> None:
+    x, at = vx.asarray(np.array([10, 20, 30], "i4")), vx.asarray(np.array(i, "i4"))
+    want = [0 if k == written else v for k, v in enumerate([10, 20, 30])]
+    assert x[at].item() == read
+    assert x.at[at].set(0).tolist() == want
+    assert vx.jit(lambda x, i: x.at[i].set(0))(x, at).tolist() == want
+    least = -(2**31)
+    expected = read if written is not None else least
+    assert x.at[at].get(mode="fill").item() == expected
+    assert x.at[at].set(0, mode="clip").tolist() == [0 if v == read else v for v in [10, 20, 30]]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint32", "int64", "uint64"])
+def test_positions_of_any_integer_dtype(dtype: str) -> None:
+    x = vx.asarray(np.arange(200.0))
+    i = np.array([0, 100, np.iinfo(dtype).max], dtype)
+    last = min(int(i[-1]), 199)
+    assert x[vx.asarray(i)].tolist() == [0.0, 100.0, last]
+    assert vx.asarray(np.arange(3.0))[vx.asarray(i)].tolist() == [0.0, 2.0, 2.0]
+
+
+# what is written into programs --------------------------------------------------------------------
+
+
+X, V, I0, I1 = vx.spec((8, 6)), vx.spec((2, 6)), vx.spec((), vx.int32), vx.spec((5,), vx.int32)
+WRAP = ["constant", "compare", "constant", "add", "select"]
+
+
+@pytest.mark.parametrize(
+    ("f", "types", "want"),
+    [
+        (lambda x: x[...], (X,), []),
+        (lambda x: x[:, :], (X,), []),
+        (lambda x: x[2:5, ::2], (X,), ["slice"]),
+        (lambda x: x[-1], (X,), ["slice", "reshape"]),
+        (lambda x: x[1:, None, -1], (X,), ["slice"]),  # -1 leaves the 1 that None adds
+        (lambda x: x[None, 1:, 0], (X,), ["slice", "reshape"]),
+        (lambda x: x[::-1], (X,), ["reverse"]),
+        (lambda x: x[6:1:-2], (X,), ["slice", "reverse"]),
+        (lambda x, i: x[i], (X, I0), [*WRAP, "dynamic_slice", "reshape"]),
+        (lambda x, i: x[i], (X, I1), [*WRAP, "gather"]),
+        (lambda x, i: x[:, i], (X, I1), [*WRAP, "gather"]),
+        (lambda x, i: x[i, 2:4], (X, I1), ["slice", *WRAP, "gather"]),
+        (lambda x, v: x.at[2:4].set(v), (X, V), ["constant", "dynamic_update_slice"]),
+        (lambda x, v: x.at[...].set(v), (X, X), []),
+        (
+            lambda x, i: x.at[i].add(1.0),
+            (X, I1),
+            [*WRAP, "constant", "contract", "scatter_add", "add"],
+        ),
+    ],
+)
+def test_what_is_written(f: Any, types: tuple[Any, ...], want: list[str]) -> None:
+    found = ops(f, *types)
+    assert sorted(found) == sorted(want), found
+
+
+def test_a_loop_over_rows_compiles_once() -> None:
+    x = vx.asarray(np.arange(40.0).reshape(20, 2))
+    before = None
+    for k in range(18):
+        assert x[k].tolist() == [2.0 * k, 2.0 * k + 1]
+        assert x[k : k + 2][0, 0].item() == 2.0 * k
+        if k == 1:
+            before = len(fused._COMPILED)
+    assert len(fused._COMPILED) == before
+
+
+# functions ----------------------------------------------------------------------------------------
+
+
+def test_take() -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    i = np.array([[0, 3], [-1, 2]])
+    agree(
+        [
+            lambda xp, x, i: xp.take(x, i),
+            lambda xp, x, i: xp.take(x, i, axis=1),
+            lambda xp, x, i: xp.take(x, 2, axis=0),
+            lambda xp, x, i: xp.take_along_axis(x, i[:, :1] % 3, 0),
+            lambda xp, x, i: xp.take_along_axis(x, xp.argsort(x, axis=1), 1),
+        ],
+        x,
+        i,
+    )
+    y = vx.asarray(x)
+    assert vx.take(y, vx.asarray([5, -7]), axis=0, mode="wrap")[:, 0].tolist() == [8.0, 8.0]
+    assert vx.take(y, vx.asarray([5]), axis=0, mode="fill", fill_value=7).tolist() == [[7.0] * 4]
+    assert vx.take_along_axis(y, vx.asarray([[9]]), 1, mode="fill", fill_value=1).tolist() == (
+        [[1.0]] * 3
+    )
+
+
+@given(st.integers(0, 2), st.sampled_from(["set", "add", "mul", "min", "max"]))
+def test_put_along_axis(axis: int, kind: Any) -> None:
+    rng = np.random.default_rng(axis)
+    x = rng.normal(size=(3, 4, 2))
+    i = np.argsort(rng.normal(size=x.shape), axis=axis)
+    i = np.take(i, range(x.shape[axis] - 1), axis)
+    v = rng.normal(size=i.shape)
+    got = vx.put_along_axis(vx.asarray(x), vx.asarray(i), vx.asarray(v), axis, kind=kind)
+    old = np.take_along_axis(x, i, axis)
+    ufuncs = {"add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}
+    want = x.copy()
+    np.put_along_axis(want, i, v if kind == "set" else ufuncs[kind](old, v), axis)
+    close(got, want)
+
+
+def test_dynamic_slices() -> None:
+    x = np.arange(24.0).reshape(4, 6)
+    y, v = vx.asarray(x), vx.asarray(np.full((2, 3), -1.0))
+
+    @vx.jit
+    def all_of(x: Any, v: Any, i: Any) -> Any:
+        return (
+            vx.dynamic_slice(x, [i, 2], [2, 3]),
+            vx.dynamic_slice_in_dim(x, i, 3, axis=1),
+            vx.dynamic_index_in_dim(x, i, axis=1, keepdims=False),
+            vx.dynamic_update_slice(x, v, [i, 2]),
+            vx.dynamic_update_slice_in_dim(x, v[:, :1] * vx.ones((2, 6)), i, 0),
+            vx.dynamic_update_index_in_dim(x, v[0, 0] * vx.ones(6), i, 0),
+        )
+
+    for i in (1, 9, -1):
+        row = min(max(i + 4 if i < 0 else i, 0), 2)
+        column = min(max(i + 6 if i < 0 else i, 0), 3)
+        found = all_of(y, v, vx.asarray(i))
+        close(found[0], x[row : row + 2, 2:5])
+        close(found[1], x[:, column : column + 3])
+        close(found[2], x[:, min(max(i + 6 if i < 0 else i, 0), 5)])
+        want = [x.copy() for _ in range(3)]
+        want[0][row : row + 2, 2:5] = -1
+        want[1][row : row + 2] = -1
+        want[2][min(max(i + 4 if i < 0 else i, 0), 3)] = -1
+        for got, expected in zip(found[3:], want):
+            close(got, expected)
+
+
+def test_masks() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    mask = np.array([[True, False, True], [False, False, True]])
+    y, m = vx.asarray(x), vx.asarray(mask)
+    assert y[m].tolist() == x[mask].tolist()
+    assert y.at[m].set(0).tolist() == np.where(mask, 0, x).tolist()
+    rows = vx.jit(lambda x, m: x.at[m].add(vx.asarray([1.0, 2.0, 3.0])))(y, m[:, 2])
+    assert rows.tolist() == (x + np.array([1, 2, 3])).tolist()
+    assert y.at[m].set(vx.asarray([7.0, 8.0, 9.0])).tolist() == [[7, 1, 8], [3, 4, 9]]
+
+
+def test_other_updates() -> None:
+    x, i = np.array([1.0, 2.0, 4.0]), vx.asarray([1, 2, 1])
+    at = vx.asarray(x).at[i]
+    assert at.subtract(vx.asarray([1.0, 1.0, 2.0])).tolist() == [1.0, -1.0, 3.0]
+    assert at.divide(2.0).tolist() == [1.0, 0.5, 2.0]
+    assert at.power(2.0).tolist() == [1.0, 16.0, 16.0]
+    assert at.apply(vx.square).tolist() == [1.0, 4.0, 16.0]
+    check_gradient(lambda x, v: x.at[i].min(v), x, np.array([1.5, 3.0, 2.5]))
+    check_gradient(lambda x, v: x.at[i].max(v), x, np.array([1.5, 3.0, 2.5]))
+    check_gradient(lambda x, v: x.at[i].divide(v), x, np.array([1.5, 3.0, 2.5]))
+
+
+# errors -------------------------------------------------------------------------------------------
+
+
+A = vx.zeros((3, 4))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (
+            lambda: A[3],
+            "[verax-index] index 3 is out of range for dimension 0 of float32[3,4], which has 3"
+            " elements\n  fix: it has the positions 0 to 2, or -3 to -1 from the end",
+        ),
+        (
+            lambda: A[:, [0, -5]],
+            "[verax-index] index -5 is out of range for dimension 1 of float32[3,4], which has 4"
+            " elements\n  fix: it has the positions 0 to 3, or -4 to -1 from the end",
+        ),
+        (
+            lambda: A[0, 0, 0],
+            "[verax-index] 3 indices for float32[3,4], which has 2 dimensions",
+        ),
+        (
+            lambda: A[..., ...],
+            "[verax-index] an index holds ... at most once\n  fix: write : for the others",
+        ),
+        (
+            lambda: A[True],
+            "[verax-index] True cannot index: a bool is no position\n  fix: x[None] adds a"
+            " dimension, vx.where(condition, x, y) chooses",
+        ),
+        (
+            lambda: A[vx.zeros(2)],
+            "[verax-index] an index is an int, a slice, None, ... or an array of ints or bools,"
+            " got float32[2]\n  fix: convert it first: i.astype(vx.int32)",
+        ),
+        (
+            lambda: A["a"],
+            "[verax-index] an index is an int, a slice, None, ... or an array of ints or bools,"
+            " got an object of class str",
+        ),
+        (
+            lambda: A[np.array([True, False])],
+            "[verax-index] a mask of shape [2] does not fit dimension 0 of float32[3,4]",
+        ),
+        (lambda: A[::0], "[verax-index] a slice of float32[3,4] has step 0"),
+        (
+            lambda: A.at[0].set(vx.zeros(3)),
+            "[verax-shape] x.at[...].set: the shapes [3], [4] do not broadcast, dimension -1 is"
+            " 3 and 4\n  operand 0: 3\n  operand 1: 4\n             ^\n  fix: sizes are compared"
+            " from the right and must agree or be 1: insert a dimension (x[:, None]), transpose"
+            " or reshape",
+        ),
+        (
+            lambda: A.astype(vx.int32).at[0].set(1.5),
+            "[verax-dtype] x.at[...].set: 1.5 does not promote into int32[3,4]\n  fix: convert"
+            " the value, value.astype(vx.int32), or x before",
+        ),
+        (
+            lambda: A.astype(vx.int32).at[0].set(np.array([1.0, 2.0, 3.5, 0.0])),
+            "[verax-dtype] x.at[...].set: the value 3.5 of a NumPy array of float64 has no value in"
+            " int32\n  fix: convert it before: x.astype('int32'), or take a wider dtype",
+        ),
+        (
+            lambda: A.at[0].set(vx.zeros(4, dtype=vx.float64)),
+            "[verax-dtype] x.at[...].set: float64[4] does not promote into float32[3,4]\n  fix:"
+            " convert the value, value.astype(vx.float32), or x before",
+        ),
+        (
+            lambda: A.at[0].add(1.0, mode="fill"),  # type: ignore[arg-type]
+            '[verax-index] \'fill\' is no mode of writing\n  fix: mode="drop", "clip" or "wrap"',
+        ),
+        (
+            lambda: vx.take(A, 0, axis=2),
+            "[verax-shape] take: axis 2 is out of range for float32[3,4]\n  fix: its axes are 0"
+            " to 1, or -2 to -1 from the end",
+        ),
+        (
+            lambda: vx.dynamic_slice(A, [0, 0], [4, 1]),
+            "[verax-shape] dynamic_slice: a part of sizes [4,1] does not lie in float32[3,4]\n"
+            "  fix: give one size per dimension, none larger than x",
+        ),
+    ],
+)
+def test_errors(wrong: Any, text: str) -> None:
+    assert told(wrong) == text
+
+
+def test_a_staged_mask_has_no_positions() -> None:
+    def f(x: Any) -> Any:
+        return x[x > 0]
+
+    assert told(lambda: vx.jit(f)(A)) == (
+        "[verax-index] a mask must be known, since what it selects is a shape, but bool[3,4] has"
+        f" no value while test_a_staged_mask_has_no_positions.f ({HERE}:"
+        f"{f.__code__.co_firstlineno}) is being staged\n  fix: vx.where(mask, x, 0) keeps the"
+        " shape; vx.nonzero(mask, size=n) gives n positions; a NumPy array is a constant"
+    )
+
+
+def test_a_captured_mask_is_an_input() -> None:
+    m = A > 0
+    assert "must be known" in told(lambda: vx.jit(lambda x: x[m])(A))
+    assert vx.grad(lambda x: x[x > 0].sum())(vx.asarray([1.0, -1.0])).tolist() == [1.0, 0.0]
+
+
+def test_a_computed_bound_of_a_slice() -> None:
+    assert "vx.dynamic_slice" in told(lambda: vx.jit(lambda x, i: x[i : i + 2])(A, 1))
