@@ -32,7 +32,7 @@ from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.arithmetic import CLAMP
 from verax.compiler.ops.contract import broadcast, permute, total
 from verax.compiler.ops.indexing import Gather, ScatterSet
-from verax.compiler.ops.layout import Iota, Movement
+from verax.compiler.ops.layout import Iota, Movement, check_axes
 from verax.compiler.ops.places import INDEX_DTYPES, all_mapped, given, greatest, move
 from verax.compiler.ops.pointwise import ADD, Constant, fill, one_dtype, zeros
 
@@ -344,6 +344,9 @@ class DynamicUpdateSlice(Op, name="dynamic_update_slice"):
 
     dims: tuple[int, ...]
 
+    def validate(self) -> None:
+        check_axes(self.name, self.dims)
+
     def factors(self, *shapes: Shape) -> Factors:
         shape, window = shapes[:2]
         if len(shape) != len(window) or not all(i < len(shape) for i in self.dims):
@@ -401,9 +404,9 @@ class DynamicUpdateSlice(Op, name="dynamic_update_slice"):
         shape, window = b.types[x].shape[1:], b.types[update].shape[1:]
         sizes, limits = [window[i] for i in self.dims], [shape[i] for i in self.dims]
         index = window_indices(b, n, xs[2:], mapped[2:], sizes, limits)
-        op = ScatterSet("set", 1, len(self.dims), 0, self.dims[0])
         x, update = together(b, x, self.dims, 1), together(b, update, self.dims, 1)
-        return [apart(b, b.emit(op, x, update, *index), self.dims, 1)], [True]
+        scatter = ScatterSet("set", 1, len(self.dims), 0, self.dims[0])
+        return [apart(b, b.emit(scatter, x, update, *index), self.dims, 1)], [True]
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]

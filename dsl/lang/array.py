@@ -30,7 +30,7 @@ from verax.dsl.lang import (
 )
 from verax.dsl.lang.axes import Axes
 from verax.dsl.lang.host import is_numpy, numpy
-from verax.dsl.lang.signatures import DT, DT2, FT, Ds, NumPy, Of
+from verax.dsl.lang.signatures import DT, DT2, FT, Ds, Number, NumPy, Of
 from verax.dsl.lang.signatures import ArrayLike as ArrayLike
 from verax.dsl.lang.subscript import Index
 from verax.dsl.lang.updates import At
@@ -148,6 +148,13 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         def __matmul__(self, other: NumPy) -> AnyArray: ...
         def __matmul__(self, other: Any) -> Any: ...
         def __rmatmul__(self, other: NumPy) -> AnyArray: ...
+
+        def __divmod__(
+            self, other: Array[DT, *tuple[Any, ...]] | NumPy | Number
+        ) -> tuple[Array[DT, *tuple[Any, ...]], Array[DT, *tuple[Any, ...]]]: ...
+        def __rdivmod__(
+            self, other: NumPy | Number
+        ) -> tuple[Array[DT, *tuple[Any, ...]], Array[DT, *tuple[Any, ...]]]: ...
 
         __sub__ = __mul__ = __floordiv__ = __mod__ = __pow__ = __add__
         __rsub__ = __rmul__ = __rfloordiv__ = __rmod__ = __rpow__ = __radd__

@@ -180,7 +180,7 @@ def lookup(f: Callable[..., Any], leaves: Sequence[Any], tree: TreeDef, extra: A
         who = identity(f, tree.code)
     except Unkeyed:
         return None
-    entry = _CACHE.get((who.number, tree, kinds, extra))
+    entry = _CACHE.get((who.number, tree, kinds, extra, ()))
     if entry is None or (entry.pins and not entry.holds(who.reads)):
         return None
     return Found(entry, xs, who.reads)
@@ -193,6 +193,12 @@ _EASY = frozenset({Array, Key, Weak, *CARRIERS})
 def kinds_of(xs: Sequence[Value]) -> tuple[Any, ...]:
     """What arguments count as: their types, and which are Python scalars."""
     return tuple([(x.type, True) if x.weak else x.type for x in xs])
+
+
+def _aliases(reads: Sequence[Value]) -> tuple[int, ...]:
+    """Which of these are one array: per array, its first place."""
+    first: dict[int, int] = {}
+    return tuple([first.setdefault(id(x), i) for i, x in enumerate(reads)])
 
 
 class Request(NamedTuple):
@@ -228,8 +234,8 @@ class Request(NamedTuple):
             who = identity(self.f, self.tree.code)
         except Unkeyed as reason:
             return Found(self.stage(xs, self.run, None, self.more, str(reason)), xs, self.more)
-        key = (who.number, *rest)
         reads = who.reads + self.more
+        key = (who.number, *rest, _aliases(reads) if self.more else ())
         entry = _CACHE.get(key)
         if entry is not None and entry.holds(reads):
             self.counts.hits += 1
@@ -242,7 +248,7 @@ class Request(NamedTuple):
         if f is None:
             return None
         who = identity(f, self.tree.code)
-        key, reads = (who.number, *rest), who.reads
+        key, reads = (who.number, *rest, ()), who.reads
         entry = _CACHE.get(key)
         if entry is not None:
             self.counts.hits += 1

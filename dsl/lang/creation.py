@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, float32, int32, int64
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -47,7 +47,7 @@ from verax.sharding.spec import Spec
 if TYPE_CHECKING:
     from verax.dsl.lang.array import Array
 
-ShapeLike: TypeAlias = Size | Sequence[Size]
+ShapeLike: TypeAlias = SupportsIndex | Poly | Sequence[SupportsIndex | Poly]
 GE, EQ = Compare("GE"), Compare("EQ")
 _PYTHON = frozenset({bool, int, float, complex})
 

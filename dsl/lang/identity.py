@@ -132,7 +132,7 @@ class Walk:
         self.names: list[tuple[Mapping[str, Any], str, Any]] = []
         self.codes: list[tuple[FunctionType, CodeType, Any]] = []
         self.contents: list[tuple[Callable[[Any, Any], bool], Any, Any]] = []
-        self.seen: dict[int, int] = {}  # functions and containers on the way, numbered
+        self.seen: dict[int, tuple[int, Any]] = {}  # what was met, numbered and kept alive
         self.classes: dict[type, None] = {}  # the user's classes that were reached
         self.spoken: dict[str, None] = {}  # every name in the codes that were reached
         self.looked: set[tuple[type, str]] = set()
@@ -175,26 +175,35 @@ class Walk:
     def array(self, v: Value, path: str) -> Any:
         if v.scope is not None:
             raise Unkeyed(f"{path} is a value of a function that was staged")
+        again = self.again(v)  # two names for one array are one input
+        if again is not None:
+            return again
         self.reads.append(v)
         return type(v), v.type
+
+    def again(self, v: object) -> tuple[str, int] | None:
+        """The key of what was met before on this walk; None at the first time."""
+        known = self.seen.get(id(v))
+        if known is not None:
+            return "again", known[0]
+        self.seen[id(v)] = (len(self.seen), v)
+        return None
 
     def tuple_(self, v: tuple[Any, ...], path: str) -> Any:
         return (tuple, *[self.value(x, path) for x in v])
 
     def list_(self, v: list[Any], path: str) -> Any:
-        known = self.seen.get(id(v))
-        if known is not None:
-            return "again", known
-        self.seen[id(v)] = len(self.seen)
+        again = self.again(v)
+        if again is not None:
+            return again
         self.bounded(len(v), "list", path)
         self.contents.append((_same_items, v, tuple(v)))
         return (list, *[self.value(x, f"{path}[{i}]") for i, x in enumerate(v)])
 
     def dict_(self, v: dict[Any, Any], path: str) -> Any:
-        known = self.seen.get(id(v))
-        if known is not None:
-            return "again", known
-        self.seen[id(v)] = len(self.seen)
+        again = self.again(v)
+        if again is not None:
+            return again
         self.bounded(len(v), "dict", path)
         self.contents.append((_same_entries, v, dict(v)))
         factory = v.default_factory if isinstance(v, defaultdict) else None
@@ -242,15 +251,14 @@ class Walk:
 
     def function(self, f: FunctionType, path: str) -> Any:
         code = f.__code__
-        known = self.seen.get(id(f))
-        if known is not None:
-            return "again", known
         library, closure = _is_library(code.co_filename), f.__closure__
         if library and closure is None:
             return f
         if code.co_filename.startswith("<attrs generated"):
             return code  # its class says the rest
-        self.seen[id(f)] = len(self.seen)
+        again = self.again(f)
+        if again is not None:
+            return again
         self.codes.append((f, code, f.__defaults__))
         key: list[Any] = [code]
         if f.__defaults__:
@@ -293,9 +301,8 @@ class Walk:
 
     def module(self, m: ModuleType, spoken: Iterable[str]) -> Any:
         """A module of the user's: every attribute of it that the code may name."""
-        if _is_fixed_module(m) or id(m) in self.seen:
+        if _is_fixed_module(m) or self.again(m) is not None:
             return m
-        self.seen[id(m)] = len(self.seen)
         here, key = vars(m), [m]
         for name in spoken:
             v = here.get(name, here)

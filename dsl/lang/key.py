@@ -79,7 +79,11 @@ class Use:
         if inner.what is not None:
             self.take(inner.what, inner.span, t)
         for at, part in inner.parts.items():
-            self.part(at).join(part, t)
+            if isinstance(at, Somewhere):  # another place at each call: one stands for all
+                mine = self.parts[_SOMEWHERE] = Use(self)
+            else:
+                mine = self.part(at)
+            mine.join(part, t)
 
     @property
     def touched(self) -> bool:
@@ -108,6 +112,9 @@ def _which(earlier: Use, now: Use) -> str:
 
 class Somewhere:
     """A part whose place is not known while staging: of two such, none is the other."""
+
+
+_SOMEWHERE = Somewhere()
 
 
 class Key(Value, of=KeyType):

@@ -260,7 +260,9 @@ def _quantile(
     ordered(name, y)
     over = Over(axes_of(name, axis, y.type), keepdims)
     if method not in get_args(Method):
-        raise ShapeError(f"{name}: {method!r} is no method", fix=f"one of {get_args(Method)}")
+        raise ShapeError(
+            f"{name}: {method!r} is no method", fix=f"one of {', '.join(get_args(Method))}"
+        )
     n = over.elements(shape_of(y))
     if n == 0:
         raise ShapeError(f"{name}: there are no elements in {y.type}")

@@ -23,6 +23,10 @@ from verax.dsl.lang.treedef import flatten
 Call = Callable[[], Any]
 
 
+def host(values: Any, dtype: Any) -> Any:
+    return np.array(values, dtype)
+
+
 def equal(got: Any, wanted: Any) -> None:
     wanted = np.asarray(wanted)
     assert (got.shape, got.dtype.name) == (wanted.shape, wanted.dtype.name)
@@ -64,21 +68,21 @@ def test_lists(value: Any, dtype: Any) -> None:
 
 def test_lists_of_arrays() -> None:
     x = c.array([1.0, 2.0])
-    equal(c.array([x, x]), np.float32([[1, 2], [1, 2]]))
-    equal(c.array([x[0], 3]), np.float32([1, 3]))
-    equal(c.array([[x[0], 3], [4, 5]]), np.float32([[1, 3], [4, 5]]))
+    equal(c.array([x, x]), host([[1, 2], [1, 2]], np.float32))
+    equal(c.array([x[0], 3]), host([1, 3], np.float32))
+    equal(c.array([[x[0], 3], [4, 5]]), host([[1, 3], [4, 5]], np.float32))
     equal(c.array([np.float64(1), 2]), np.array([1.0, 2.0]))
     equal(c.array([np.arange(2), c.arange(2)]), np.array([[0, 1], [0, 1]]))
-    equal(jit(lambda a: c.array([a, 2 * a, 1]))(c.asarray(5)), np.int32([5, 10, 1]))
+    equal(jit(lambda a: c.array([a, 2 * a, 1]))(c.asarray(5)), host([5, 10, 1], np.int32))
     with pytest.raises(ShapeError) as info:
         c.array([x, 1.0])
     assert info.value.message == "array: the list holds arrays of shapes [], [2]"
 
 
 def test_dtypes_of_lists() -> None:
-    equal(c.array([1, 2], int8), np.int8([1, 2]))
-    equal(c.array([1, 2], "float64"), np.float64([1, 2]))
-    equal(c.array([1.0, 2.0], int32), np.int32([1, 2]))
+    equal(c.array([1, 2], int8), host([1, 2], np.int8))
+    equal(c.array([1, 2], "float64"), host([1, 2], np.float64))
+    equal(c.array([1.0, 2.0], int32), host([1, 2], np.int32))
     assert c.array([1.5], bfloat16).dtype is bfloat16
     equal(c.array([2**40], int64), np.array([2**40]))
     for value, dtype in (([300], int8), ([2**40], None), ([1.5], int32), ([1e300], float32)):
@@ -101,7 +105,7 @@ def test_arrays_pass_through() -> None:
     y = c.asarray(x, copy=True)
     assert y is not x
     equal(y, np.ones(2, np.float32))
-    equal(c.from_numpy(np.int16([1])), np.int16([1]))
+    equal(c.from_numpy(host([1], np.int16)), host([1], np.int16))
 
 
 def test_numpy_layouts() -> None:
@@ -128,7 +132,7 @@ def test_other_libraries() -> None:
 
 def test_astype() -> None:
     x = c.array([1.7, -2.5, 300.0])
-    equal(c.astype(x, int32), np.int32([1, -2, 300]))
+    equal(c.astype(x, int32), host([1, -2, 300], np.int32))
     equal(c.astype(x, bool), np.array([True, True, True]))
     with pytest.raises(DTypeError) as info:
         c.astype(c.array([1j]), float32)
@@ -146,7 +150,7 @@ def test_filled() -> None:
     both(lambda: c.full((2,), 7), np.full(2, 7, np.int32))
     both(lambda: c.full((2,), 7, float64), np.full(2, 7.0))
     both(lambda: c.full((2,), np.int8(7)), np.full(2, 7, np.int8))
-    both(lambda: c.full((2, 2), c.array([1.0, 2.0])), np.float32([[1, 2], [1, 2]]))
+    both(lambda: c.full((2, 2), c.array([1.0, 2.0])), host([[1, 2], [1, 2]], np.float32))
     both(lambda: c.empty((0, 3)), np.zeros((0, 3), np.float32))
 
 
@@ -205,18 +209,18 @@ def test_inside_a_function_everything_is_staged() -> None:
 
 @given(st.integers(-9, 9), st.integers(-9, 9), st.integers(-4, 4).filter(bool))
 def test_arange_of_integers(start: int, stop: int, step: int) -> None:
-    equal(c.arange(start, stop, step), np.arange(start, stop, step, np.int32))
+    equal(c.arange(start, stop, step), np.arange(start, stop, step).astype(np.int32))
 
 
 def test_arange() -> None:
     both(lambda: c.arange(5), np.arange(5, dtype=np.int32))
-    both(lambda: c.arange(2, 9, 3), np.int32([2, 5, 8]))
-    both(lambda: c.arange(9, 2, -3), np.int32([9, 6, 3]))
-    both(lambda: c.arange(0.0, 1.0, 0.25), np.float32([0, 0.25, 0.5, 0.75]))
+    both(lambda: c.arange(2, 9, 3), host([2, 5, 8], np.int32))
+    both(lambda: c.arange(9, 2, -3), host([9, 6, 3], np.int32))
+    both(lambda: c.arange(0.0, 1.0, 0.25), host([0, 0.25, 0.5, 0.75], np.float32))
     both(lambda: c.arange(3, dtype=float64), np.arange(3.0))
     both(lambda: c.arange(0), np.arange(0, dtype=np.int32))
     both(lambda: c.arange(np.int64(2), 4), np.array([2, 3]).astype(np.int32))
-    equal(c.iota(3), np.int32([0, 1, 2]))
+    equal(c.iota(3), host([0, 1, 2], np.int32))
     with pytest.raises(ShapeError, match="arange: the step is 0"):
         c.arange(0, 5, 0)
     with pytest.raises(DTypeError, match="arange has no values in bool"):
@@ -230,19 +234,22 @@ def test_linspace() -> None:
         lambda: c.linspace(0.0, 1.0, 4, endpoint=False),
         np.linspace(0, 1, 4, endpoint=False, dtype=np.float32),
     )
-    both(lambda: c.linspace(0, 10, 3, dtype=int32), np.int32([0, 5, 10]))
-    both(lambda: c.linspace(2.0, 3.0, 1), np.float32([2]))
+    both(lambda: c.linspace(0, 10, 3, dtype=int32), host([0, 5, 10], np.int32))
+    both(lambda: c.linspace(2.0, 3.0, 1), host([2], np.float32))
     both(lambda: c.linspace(2.0, 3.0, 0), np.zeros(0, np.float32))
     start, stop = np.array([0.0, 1.0]), np.array([[10.0], [20.0]])
-    both(lambda: c.linspace(start, stop, 4), np.linspace(*np.broadcast_arrays(start, stop), 4))
+    both(
+        lambda: c.linspace(start, stop, 4),
+        np.linspace(start * np.ones((2, 1)), stop * np.ones(2), 4),
+    )
     assert c.linspace(c.array(0.1), c.array(0.7), 9)[-1].item() == np.float32(0.7)
     with pytest.raises(ShapeError, match="number of samples -1 is negative"):
         c.linspace(0, 1, -1)
 
 
 def test_logspace() -> None:
-    both(lambda: c.logspace(0.0, 2.0, 3), np.float32([1, 10, 100]))
-    both(lambda: c.logspace(0.0, 3.0, 4, base=2.0, dtype=int32), np.int32([1, 2, 4, 8]))
+    both(lambda: c.logspace(0.0, 2.0, 3), host([1, 10, 100], np.float32))
+    both(lambda: c.logspace(0.0, 3.0, 4, base=2.0, dtype=int32), host([1, 2, 4, 8], np.int32))
 
 
 # diagonals, triangles, grids, classes
@@ -285,7 +292,7 @@ def test_meshgrid() -> None:
     for indexing in ("xy", "ij"):
         for n in (1, 2, 3):
             got = c.meshgrid(*xs[:n], indexing=indexing)
-            wanted = np.meshgrid(*xs[:n], indexing=indexing)  # type: ignore[call-overload]
+            wanted = np.meshgrid(*xs[:n], indexing=indexing)
             for a, b in zip(got, wanted, strict=True):
                 equal(a, b)
     with pytest.raises(ShapeError, match="indexing is 'xy' or 'ij', got 'x'"):
@@ -297,7 +304,7 @@ def test_one_hot() -> None:
     rows = np.concatenate([np.eye(3), np.zeros((2, 3))])[x]
     both(lambda: c.one_hot(x, 3), rows.astype(np.float32))
     both(lambda: c.one_hot(x, 3, axis=0, dtype=int32), np.moveaxis(rows, -1, 0).astype(np.int32))
-    both(lambda: c.one_hot(np.uint8([200]), 3), np.zeros((1, 3), np.float32))
+    both(lambda: c.one_hot(host([200], np.uint8), 3), np.zeros((1, 3), np.float32))
     with pytest.raises(DTypeError, match=r"one_hot takes integer classes, got float32\[2\]"):
         c.one_hot(c.ones((2,)), 3)
     with pytest.raises(ShapeError, match=r"one_hot: axis 3 is out of range for int64\[2,2\]"):

@@ -31,7 +31,7 @@ from verax.compiler.ir.op import Op
 from verax.compiler.ir.types import KeyType
 from verax.compiler.ops.barrier import Barrier, Fence, StopGradient
 from verax.compiler.ops.contract import Contract, canonical
-from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet
+from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet, front_of
 from verax.compiler.ops.layout import Iota, Reshape, Reverse
 from verax.compiler.ops.pointwise import NUMERIC, ORDERED
 from verax.compiler.ops.reduce import ArgReduce, Reduce
@@ -268,12 +268,13 @@ class Places:
     """Shapes of a gather or scatter, and indices into it."""
 
     def __init__(self, g: Gen, least: int) -> None:
-        self.lead, self.batch = g.shape(g.integer(0, 1)), g.shape(g.integer(0, 1))
-        self.sizes = g.shape(g.integer(1, 2), least)
-        self.at, self.rest = g.shape(g.integer(0, 2)), g.shape(g.integer(0, 1))
+        lead, self.batch = g.shape(g.integer(0, 1)), g.shape(g.integer(0, 1))
+        inner, self.sizes = g.shape(g.integer(0, 1)), g.shape(g.integer(1, 2), least)
+        self.at, rest = g.shape(g.integer(0, 2)), g.shape(g.integer(0, 1))
         self.dtype = g.pick(INDICES)
-        self.array = (*self.lead, *self.batch, *self.sizes, *self.rest)
-        self.window = (*self.lead, *self.batch, *self.at, *self.rest)
+        self.around = (len(lead), len(inner))
+        self.array = (*lead, *self.batch, *inner, *self.sizes, *rest)
+        self.window = (*lead, *self.batch, *inner, *self.at, *rest)
 
     def indices(self, g: Gen) -> list[Array]:
         """Any indices, some of them out of range."""
@@ -294,32 +295,32 @@ class Places:
 
 
 def pairs(
-    sizes: Sequence[int], batch: int, lead: int, indices: Sequence[Array], mode: str
+    op: Gather | ScatterAdd | ScatterSet, sizes: Sequence[int], indices: Sequence[Array]
 ) -> Iterator[tuple[Any, Any]]:
-    """Where each window stands in the windows, and where in the array."""
-    all_of = (slice(None),) * lead
+    """Where each element of a window stands in the windows, and where in the array."""
+    lead, inner = (slice(None),) * op.lead, (slice(None),) * op.inner
     for at in np.ndindex(indices[0].shape):
         place = [int(i[at]) for i in indices]
-        if mode == "clip":
+        if getattr(op, "mode", "fill") == "clip":
             place = [min(max(i, 0), n - 1) for i, n in zip(place, sizes)]
         if all(0 <= i < n for i, n in zip(place, sizes)):
-            yield (*all_of, *at), (*all_of, *at[:batch], *place)
+            shared, own = at[: op.batch_dims], at[op.batch_dims :]
+            yield (*lead, *shared, *inner, *own), (*lead, *shared, *inner, *place)
 
 
 def gather(g: Gen) -> Sample:
     mode = g.pick(("clip", "fill"))
     p = Places(g, least=int(mode == "clip"))
-    op = Gather(len(p.batch), len(p.sizes), mode, len(p.lead))
+    op = Gather(len(p.batch), len(p.sizes), mode, *p.around)
     return Sample(op, [g.array(p.array, g.dtype(STORED)), *p.indices(g)])
 
 
 def gather_reference(op: Op, x: Array, *indices: Array) -> Array:
     one = holds(op, Gather)
-    first, n = one.lead + one.batch_dims, indices[0].ndim - one.batch_dims
+    first = sum(front_of(one))
     sizes, rest = x.shape[first : first + one.n_index], x.shape[first + one.n_index :]
     out = np.zeros((*x.shape[:first], *indices[0].shape[one.batch_dims :], *rest), x.dtype)
-    assert out.ndim == first + n + len(rest)
-    for at, place in pairs(sizes, one.batch_dims, one.lead, indices, one.mode):
+    for at, place in pairs(one, sizes, indices):
         out[at] = x[place]
     return out
 
@@ -327,15 +328,15 @@ def gather_reference(op: Op, x: Array, *indices: Array) -> Array:
 def scatter_add(g: Gen) -> Sample:
     mode = g.pick(("clip", "fill"))
     p = Places(g, least=int(mode == "clip"))
-    op = ScatterAdd(len(p.batch), p.sizes, mode, len(p.lead))
+    op = ScatterAdd(len(p.batch), p.sizes, mode, *p.around)
     return Sample(op, [g.array(p.window, g.dtype(NUMBERS)), *p.indices(g)])
 
 
 def scatter_add_reference(op: Op, updates: Array, *indices: Array) -> Array:
     one, u = holds(op, ScatterAdd), widened(updates)
-    first, n = one.lead + one.batch_dims, indices[0].ndim - one.batch_dims
+    first, n = sum(front_of(one)), indices[0].ndim - one.batch_dims
     out = np.zeros((*u.shape[:first], *one.sizes, *u.shape[first + n :]), u.dtype)
-    for at, place in pairs(one.sizes, one.batch_dims, one.lead, indices, one.mode):
+    for at, place in pairs(one, one.sizes, indices):
         out[place] += u[at]
     return out
 
@@ -352,16 +353,15 @@ def scatter(kind: str, dtypes: Sequence[DType], *, distinct: bool, name: str) ->
 
     def make(g: Gen) -> Sample:
         p = Places(g, least=0)
-        op = ScatterSet(kind, len(p.batch), len(p.sizes), len(p.lead))
+        op = ScatterSet(kind, len(p.batch), len(p.sizes), *p.around)
         dtype = g.dtype(dtypes)
         indices = p.distinct(g) if distinct else p.indices(g)
         return Sample(op, [g.array(p.array, dtype), g.array(p.window, dtype), *indices])
 
     def reference(op: Op, x: Array, updates: Array, *indices: Array) -> Array:
         one, out, u = holds(op, ScatterSet), widened(x).copy(), widened(updates)
-        first = one.lead + one.batch_dims
-        sizes = x.shape[first : first + one.n_index]
-        for at, place in pairs(sizes, one.batch_dims, one.lead, indices, "fill"):
+        first = sum(front_of(one))
+        for at, place in pairs(one, x.shape[first : first + one.n_index], indices):
             out[place] = combine(out[place], u[at])
         return out
 

@@ -341,8 +341,8 @@ MESSAGES: tuple[tuple[Op, tuple[Type, ...], type[Exception], str], ...] = (
         Gather(1, 1, "clip"),
         (f32(3), i32(3)),
         ShapeError,
-        "gather: 0 leading, 1 batch and 1 indexed dimensions do not fit an operand of rank 1 "
-        "with indices [3]",
+        "gather: 1 batch and 1 indexed dimensions, and 0 before them, do not fit an operand of "
+        "rank 1 with indices [3]",
     ),
     (
         Gather(0, 1, "clip"),

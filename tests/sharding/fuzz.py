@@ -18,7 +18,7 @@ from verax.compiler.ops.contract import broadcast, canonical, permute, total
 from verax.compiler.ops.control import Call, Cond
 from verax.compiler.ops.functions import COS, SIN, TANH
 from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet
-from verax.compiler.ops.layout import Iota, Reshape, Reverse
+from verax.compiler.ops.layout import Iota, Reverse
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import (
     ADD,

@@ -7,17 +7,16 @@ from typing import TypeAlias, cast
 
 import attrs
 
-from verax.compiler.ir.dtypes import DType, float32, int32, uint32
+from verax.compiler.ir.dtypes import float32, int32, uint32
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program
-from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.arithmetic import MAX
 from verax.compiler.ops.bits import SHIFT_RIGHT_LOGICAL
 from verax.compiler.ops.contract import broadcast, canonical, permute, total
 from verax.compiler.ops.functions import EXP, LOG, RSQRT, TANH
 from verax.compiler.ops.indexing import Gather
 from verax.compiler.ops.layout import Iota, Reshape
-from verax.compiler.ops.loops import Scan
 from verax.compiler.ops.pointwise import (
     ADD,
     DIV,

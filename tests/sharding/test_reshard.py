@@ -101,7 +101,7 @@ CASES: list[tuple[Layout, Layout, list[Op]]] = [
 ]
 
 
-@pytest.mark.parametrize(("have", "want", "path"), CASES, ids=lambda x: str(x))
+@pytest.mark.parametrize(("have", "want", "path"), CASES, ids=str)
 def test_the_path_is_the_cheap_one(have: Layout, want: Layout, path: list[Op]) -> None:
     assert list(steps(MESH, have, want)) == path
 
