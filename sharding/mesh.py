@@ -31,6 +31,7 @@ class Mesh:
 
     __slots__ = ("_sizes", "axes")
     axes: tuple[tuple[str, int], ...]
+    _sizes: dict[str, int]
 
     def __new__(cls, **axes: int) -> Mesh:
         key = tuple(axes.items())

@@ -73,7 +73,6 @@ CASES: dict[str, Callable[[], Any]] = {
     "staged mask": lambda: vx.jit(lambda x: x[x > 0])(N),
     "assignment": lambda: A.__setitem__(0, 1.0),
     "bitwise on floats": lambda: A & A,
-    "sin of a bool": lambda: vx.erf_inv(vx.asarray(True)),
     "a value that does not fit": lambda: vx.asarray([1, 2], dtype=vx.int8) + 300,
     "no common dtype": lambda: vx.asarray([1], dtype=vx.uint64) + vx.asarray([1], dtype=vx.int64),
     "order of complex numbers": lambda: vx.asarray([1j]) < vx.asarray([2j]),
@@ -126,6 +125,7 @@ def message(make: Callable[[], Any]) -> str:
     with pytest.raises(vx.VeraxError) as error:
         make()
     text = re.sub(r"[\w/.-]*?([\w]+\.py):\d+", r"\1:LINE", str(error.value))
+    text = re.sub(r"(?<=\S) {2,}", "  ", text)  # columns are as wide as the paths were
     assert "test_bad_input.py:LINE" in text, f"no line of the user's in: {text}"
     return text
 

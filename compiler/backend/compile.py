@@ -69,7 +69,7 @@ class Executable:
     """
 
     __slots__ = (
-        "_handlers", "_keys", "_loaded", "_moves", "_run",
+        "_handlers", "_keys", "_loaded", "_moves", "_run", "_waits",
         "comm", "donate", "in_types", "out_types", "program", "text",
     )  # fmt: skip
 
@@ -90,6 +90,7 @@ class Executable:
         wanted = [pjrt.physical(t, ready.mesh) for t in ready.in_types]
         self._moves = [(i, a, b) for i, (a, b) in enumerate(zip(lie, wanted)) if a is not b]
         keys = (i for i, t in enumerate(ready.out_types) if isinstance(t, KeyType))
+        self._waits = bool(ready.comm) and platform() == "cpu"
         self._keys = [] if ready.mesh is None else list(keys)
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
@@ -99,7 +100,7 @@ class Executable:
             DonationError: a buffer was given away before.
             BackendError: XLA failed; what fails later is raised where the result is read.
         """
-        if self._moves or self.donate or self._keys:
+        if self._moves or self.donate or self._keys or self._waits:
             return self._careful(buffers)
         try:
             out: list[Buffer] = self._run(buffers).consume_with_handlers(self._handlers)
@@ -112,7 +113,8 @@ class Executable:
         for i, source, target in self._moves:
             placed[i] = move(placed[i], source, target)
         try:
-            out: list[Buffer] = self._run(placed).consume_with_handlers(self._handlers)
+            ran = pjrt.run_in_turn(self._run, placed) if self._waits else self._run(placed)
+            out: list[Buffer] = ran.consume_with_handlers(self._handlers)
         except pjrt.XlaError as error:
             raise self._failed(error, placed) from None
         for i in self.donate:  # also where XLA had no use for the memory

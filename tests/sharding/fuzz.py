@@ -197,7 +197,8 @@ class Maker:
 
     def reshape(self) -> Array:
         x = self.pick()
-        shape, rest = [], prod(x.shape)
+        shape: list[int] = []
+        rest = prod(x.shape)
         while rest > 1 and len(shape) < 3:
             n = self.rng.choice([n for n in (2, 4, 8, rest) if rest % n == 0])
             shape.append(n)

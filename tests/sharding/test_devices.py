@@ -64,7 +64,7 @@ def together(programs: Sequence[Program]) -> Program:
     return b.finish(outs)
 
 
-@pytest.mark.parametrize("first", (0, 6))
+@pytest.mark.parametrize("first", [0, 6])
 def test_random_programs(first: int) -> None:
     programs = []
     for seed in range(first, first + 6):
