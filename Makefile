@@ -24,7 +24,7 @@ train: .venv/ready
 # Against jax, each side in its own process; see tests/bench/README.md.
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[bench]"
-	$(BIN)/python tests/bench/compare.py
+	$(BIN)/python -m tests.bench.compare
 
 docs: .venv/ready
 	$(BIN)/python -m verax.compiler.ops.table

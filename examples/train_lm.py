@@ -247,7 +247,8 @@ def batch_at(tokens: np.ndarray, config: Config, step: int) -> np.ndarray:
     starts = np.random.default_rng((config.seed, step)).integers(
         0, len(tokens) - config.context - 1, config.batch
     )
-    return tokens[starts[:, None] + np.arange(config.context + 1)]
+    rows: np.ndarray = tokens[starts[:, None] + np.arange(config.context + 1)]
+    return rows
 
 
 def validation_batches(tokens: np.ndarray, config: Config) -> Iterator[np.ndarray]:

@@ -47,7 +47,12 @@ def reuse_staged(key: vx.random.Key) -> Any:
 
 
 def reuse_in_loop(key: vx.random.Key) -> Any:
-    return vx.fori_loop(0, 3, lambda i, x: x + vx.random.normal(key, ()), 0.0)
+    return vx.fori_loop(0, 3, lambda i, x: x + vx.random.normal(key, ()), vx.zeros(()))
+
+
+def no_common_dtype() -> Any:
+    unsigned: vx.AnyArray = vx.asarray([1], dtype=vx.uint64)
+    return unsigned + vx.asarray([1], dtype=vx.int64)
 
 
 CASES: dict[str, Callable[[], Any]] = {
@@ -74,7 +79,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "assignment": lambda: A.__setitem__(0, 1.0),
     "bitwise on floats": lambda: A & A,
     "a value that does not fit": lambda: vx.asarray([1, 2], dtype=vx.int8) + 300,
-    "no common dtype": lambda: vx.asarray([1], dtype=vx.uint64) + vx.asarray([1], dtype=vx.int64),
+    "no common dtype": no_common_dtype,
     "order of complex numbers": lambda: vx.asarray([1j]) < vx.asarray([2j]),
     "grad of a vector": lambda: vx.grad(lambda x: x * 2)(vx.ones((3,))),
     "grad by an integer": lambda: vx.grad(lambda n: vx.sum(n) * 1.0)(N),
@@ -96,7 +101,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "grad of a while loop": lambda: vx.grad(
         lambda x: vx.while_loop(lambda v: v < 3.0, lambda v: v * 2.0, x)
     )(1.0),
-    "if on a staged value": lambda: vx.jit(decide)(1.0),
+    "if on a staged value": lambda: vx.jit(decide)(vx.ones(())),
     "if on a mapped value": lambda: vx.vmap(decide)(vx.ones((3,))),
     "if on a vector": lambda: bool(vx.ones((3,)) > 0),
     "escaped value": lambda: (vx.jit(leak)(vx.ones((2,))), ESCAPED[-1] + 1),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -318,10 +319,8 @@ class _Turns:
     def run(self, execute: Any, buffers: Sequence[Buffer]) -> Any:
         with self.lock:
             if self.last is not None:
-                try:
+                with suppress(XlaError):  # it is raised where a result of that run is read
                     self.last.block_until_ready()
-                except XlaError:
-                    pass  # it is raised where a result of that run is read
             results = execute(buffers, with_tokens=True)
             self.last = results.consume_token()
             return results

@@ -46,11 +46,17 @@ def log_or_zero(x: Term) -> Term:
 
 MAX = define(
     "max", "stablehlo.maximum", 2, ORDERED,
-    [lambda t, y, u, v: shared(t, u.gt(v), u.eq(v)), lambda t, y, u, v: shared(t, v.gt(u), u.eq(v))],
+    [
+        lambda t, y, u, v: shared(t, u.gt(v), u.eq(v)),
+        lambda t, y, u, v: shared(t, v.gt(u), u.eq(v)),
+    ],
 )  # fmt: skip
 MIN = define(
     "min", "stablehlo.minimum", 2, ORDERED,
-    [lambda t, y, u, v: shared(t, u.lt(v), u.eq(v)), lambda t, y, u, v: shared(t, v.lt(u), u.eq(v))],
+    [
+        lambda t, y, u, v: shared(t, u.lt(v), u.eq(v)),
+        lambda t, y, u, v: shared(t, v.lt(u), u.eq(v)),
+    ],
 )  # fmt: skip
 CLAMP = define(
     "clamp", "stablehlo.clamp", 3, ORDERED,
@@ -81,13 +87,6 @@ NEXT_AFTER = define(
 
 # magnitude and sign ------------------------------------------------------------------------------
 
-ABS = define(
-    "abs", "stablehlo.abs", 1, SIGNED,
-    [lambda t, y, x: real(t * conj(x.apply(SIGN)))],
-    result=real_of,
-)  # fmt: skip
-SIGN = define("sign", "stablehlo.sign", 1, SIGNED, [lambda t, y, x: turn(t, y, x)])
-
 
 def turn(t: Term, y: Term, x: Term) -> Term | None:
     """How ``x / abs(x)`` turns on the unit circle; the real sign is constant."""
@@ -96,6 +95,14 @@ def turn(t: Term, y: Term, x: Term) -> Term | None:
     size = x.apply(ABS)
     angle = size.eq(0).where(0, (t * conj(y)).apply(IMAG) / size)
     return join(angle.like(0), angle) * y
+
+
+ABS = define(
+    "abs", "stablehlo.abs", 1, SIGNED,
+    [lambda t, y, x: real(t * conj(x.apply(SIGN)))],
+    result=real_of,
+)  # fmt: skip
+SIGN = define("sign", "stablehlo.sign", 1, SIGNED, [turn])
 
 
 # the parts of complex numbers --------------------------------------------------------------------

@@ -10,10 +10,11 @@ it is; AllReduce and ReduceScatter finish a reduction whose terms lie on differe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from verax.compiler.ir.dtypes import int32
+from verax.compiler.ir.dtypes import DType, bool_, int8, int16, int32, int64
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.op import (
     Again,
@@ -81,6 +82,17 @@ class Collective(Op):
             "partition is the last pass that changes what a program means"
         )
 
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
+    ) -> list[str]:
+        if yts[0].size == 0:  # StableHLO refuses collectives of nothing
+            return [e.constant(0, yts[0])]
+        return [self.write(e, xs[0], xts[0], yts[0])]
+
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
+        """Write the operation for an operand that has elements."""
+        raise NotImplementedError(f"{self.name}: write")
+
     def header(self, e: Emitter) -> str:
         """Who talks to whom, as attributes."""
         groups = self.mesh.groups(self.axes)
@@ -116,6 +128,22 @@ def _reducer(kind: str, t: ArrayType) -> str:
     )
 
 
+_SIGNED: dict[int, DType] = {8: int8, 16: int16, 32: int32, 64: int64}
+
+
+def _mask(t: ArrayType) -> str:
+    return ArrayType(t.shape, bool_).mlir
+
+
+def _flipped(e: Emitter, x: str, t: ArrayType) -> str:
+    """Bits of floats as integers in the order of the floats, and back: the map is its inverse."""
+    last = e.constant(t.dtype.bits - 1, t)
+    sign = e.op(f"stablehlo.shift_right_arithmetic {x}, {last} : {t.mlir}")
+    rest = e.constant((1 << (t.dtype.bits - 1)) - 1, t)
+    flip = e.op(f"stablehlo.and {sign}, {rest} : {t.mlir}")
+    return e.op(f"stablehlo.xor {x}, {flip} : {t.mlir}")
+
+
 class AllReduce(Collective, name="all_reduce"):
     """Every device gets the reduction of all; ``kind`` is add, mul, max, min, and, or."""
 
@@ -129,18 +157,31 @@ class AllReduce(Collective, name="all_reduce"):
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         return (t,)
 
-    def lower(
-        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
-    ) -> list[str]:
-        t = yts[0]
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
         if self.kind in ("and", "or") and t.dtype.is_integer:
-            return [self._bitwise(e, xs[0], t)]
-        return [
-            e.op(
-                f'"stablehlo.all_reduce"({xs[0]}) <{{{self.header(e)}, use_global_device_ids}}> '
-                f"{_reducer(self.kind, t)} : ({t.mlir}) -> {t.mlir}"
-            )
-        ]
+            return self._bitwise(e, x, t)
+        if self.kind in ("max", "min") and t.dtype.is_float:
+            return self._ordered(e, x, t)
+        return self._reduce(e, x, t)
+
+    def _reduce(self, e: Emitter, x: str, t: ArrayType) -> str:
+        return e.op(
+            f'"stablehlo.all_reduce"({x}) <{{{self.header(e)}, use_global_device_ids}}> '
+            f"{_reducer(self.kind, t)} : ({t.mlir}) -> {t.mlir}"
+        )
+
+    def _ordered(self, e: Emitter, x: str, t: ArrayType) -> str:
+        """Collectives lose a NaN among floats: reduce integers that are ordered as the floats are,
+        with a NaN as the greatest or the least."""
+        nan = e.constant(math.nan, t)
+        if self.kind == "min":
+            nan = e.op(f"stablehlo.negate {nan} : {t.mlir}")
+        is_nan = e.op(f"stablehlo.compare NE, {x}, {x}, FLOAT : ({t.mlir}, {t.mlir}) -> {_mask(t)}")
+        x = e.op(f"stablehlo.select {is_nan}, {nan}, {x} : {_mask(t)}, {t.mlir}")
+        bits = ArrayType(t.shape, _SIGNED[t.dtype.bits])
+        x = e.op(f"stablehlo.bitcast_convert {x} : ({t.mlir}) -> {bits.mlir}")
+        x = _flipped(e, self._reduce(e, _flipped(e, x, bits), bits), bits)
+        return e.op(f"stablehlo.bitcast_convert {x} : ({bits.mlir}) -> {t.mlir}")
 
     def _bitwise(self, e: Emitter, x: str, t: ArrayType) -> str:
         """XLA's collectives on the CPU know no bitwise reduction: gather the terms, reduce here."""
@@ -167,15 +208,11 @@ class AllGather(Collective, name="all_gather"):
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         return (self.grown(t, self.dim),)
 
-    def lower(
-        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
-    ) -> list[str]:
-        return [
-            e.op(
-                f'"stablehlo.all_gather"({xs[0]}) <{{all_gather_dim = {self.dim} : i64, '
-                f"{self.header(e)}, use_global_device_ids}}> : ({xts[0].mlir}) -> {yts[0].mlir}"
-            )
-        ]
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
+        return e.op(
+            f'"stablehlo.all_gather"({x}) <{{all_gather_dim = {self.dim} : i64, '
+            f"{self.header(e)}, use_global_device_ids}}> : ({t.mlir}) -> {out.mlir}"
+        )
 
 
 class ReduceScatter(Collective, name="reduce_scatter"):
@@ -186,17 +223,12 @@ class ReduceScatter(Collective, name="reduce_scatter"):
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         return (self.shrunk(t, self.dim),)
 
-    def lower(
-        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
-    ) -> list[str]:
-        t = xts[0]
-        return [
-            e.op(
-                f'"stablehlo.reduce_scatter"({xs[0]}) <{{scatter_dimension = {self.dim} : i64, '
-                f"{self.header(e)}, use_global_device_ids}}> {_reducer('add', t)} : "
-                f"({t.mlir}) -> {yts[0].mlir}"
-            )
-        ]
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
+        return e.op(
+            f'"stablehlo.reduce_scatter"({x}) <{{scatter_dimension = {self.dim} : i64, '
+            f"{self.header(e)}, use_global_device_ids}}> {_reducer('add', t)} : "
+            f"({t.mlir}) -> {out.mlir}"
+        )
 
 
 class AllToAll(Collective, name="all_to_all"):
@@ -208,16 +240,12 @@ class AllToAll(Collective, name="all_to_all"):
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         return (self.shrunk(self.grown(t, self.dim), self.to),)
 
-    def lower(
-        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
-    ) -> list[str]:
-        return [
-            e.op(
-                f'"stablehlo.all_to_all"({xs[0]}) <{{split_dimension = {self.to} : i64, '
-                f"concat_dimension = {self.dim} : i64, split_count = {self.parts} : i64, "
-                f"{self.header(e)}}}> : ({xts[0].mlir}) -> {yts[0].mlir}"
-            )
-        ]
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
+        return e.op(
+            f'"stablehlo.all_to_all"({x}) <{{split_dimension = {self.to} : i64, '
+            f"concat_dimension = {self.dim} : i64, split_count = {self.parts} : i64, "
+            f"{self.header(e)}}}> : ({t.mlir}) -> {out.mlir}"
+        )
 
 
 class OwnPart(Collective, name="own_part"):
@@ -228,21 +256,16 @@ class OwnPart(Collective, name="own_part"):
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         return (self.shrunk(t, self.dim),)
 
-    def lower(
-        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
-    ) -> list[str]:
-        t, out = xts[0], yts[0]
+    def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
         scalar = ArrayType((), int32).mlir
         zero = e.constant(0, ArrayType((), int32))
         start = self._start(e, out.shape[self.dim])
         starts = ", ".join(start if i == self.dim else zero for i in range(t.ndim))
-        return [
-            e.op(
-                f"stablehlo.dynamic_slice {xs[0]}, {starts}, "
-                f"sizes = [{', '.join(map(str, out.shape))}] : "
-                f"({', '.join([t.mlir] + [scalar] * t.ndim)}) -> {out.mlir}"
-            )
-        ]
+        return e.op(
+            f"stablehlo.dynamic_slice {x}, {starts}, "
+            f"sizes = [{', '.join(map(str, out.shape))}] : "
+            f"({', '.join([t.mlir] + [scalar] * t.ndim)}) -> {out.mlir}"
+        )
 
     def _start(self, e: Emitter, size: Size) -> str:
         """Where the part of this device begins: looked up by the device's id."""

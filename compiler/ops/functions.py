@@ -79,7 +79,9 @@ SINE, COSINE, HYPERBOLIC_SINE, HYPERBOLIC_COSINE = (
 # exponentials and logarithms ---------------------------------------------------------------------
 
 EXP = define("exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y])
-EXPM1 = define("expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)])
+EXPM1 = define(
+    "expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)]
+)
 LOG = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x])
 LOG1P = define("log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)])
 LOGISTIC = define(

@@ -31,7 +31,7 @@ def simplify(p: Program) -> Program:
     """The program with all that it does not need left out."""
     while True:
         q = _rewrite(_narrow(p))
-        if q == p or not any(eq.op.programs for eq in q.equations):
+        if q == p or not any(eq.op.programs for eq in p.equations):
             return q
         p = q
 

@@ -109,7 +109,7 @@ def _difference(what: str, a: Side, b: Side, at: Sequence[int]) -> ShapeError | 
     wanted = b.types[i] if a.weak[i] else a.types[i]
     if isinstance(wanted, KeyType):
         return DTypeError(text)
-    return DTypeError(text, fix=f"convert one of them: .astype(vx.{wanted.dtype})")
+    return DTypeError(text, fix=f"convert one of them: .astype(vx.{wanted.dtype.__name__})")
 
 
 def _show(side: Side, i: int) -> str:

@@ -304,8 +304,9 @@ def clip(
 
     The derivative is kept on the closed interval.
 
-    >>> clip(np.array([-1.0, 0.5, 3.0]), 0.0, 1.0).tolist()
-    [0.0, 0.5, 1.0]
+    >>> import verax as vx
+    >>> vx.clip(vx.array([-1.0, 0.5, 3.0]), 0.0, 1.0)
+    Array([0. , 0.5, 1. ], dtype=float32)
     """
     if min is None:
         return asarray(x, name="clip") if max is None else pointwise("clip", _at_most, x, max)
@@ -380,8 +381,9 @@ def trunc(x: Same[DT, *Ds], /) -> Array[DT, *Ds]:
 def round(x: Same[DT, *Ds], /, decimals: int = 0) -> Array[DT, *Ds]:
     """The nearest number with that many decimals; halves go to the even one.
 
-    >>> round(np.array([0.5, 1.5, 2.5])).tolist()
-    [0.0, 2.0, 2.0]
+    >>> import verax as vx
+    >>> vx.round(vx.array([0.5, 1.5, 2.5]))
+    Array([0., 2., 2.], dtype=float32)
     """
     array = asarray(x, name="round")
     if not decimals or (not array.dtype.is_inexact and decimals > 0):

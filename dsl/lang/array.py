@@ -302,10 +302,18 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         """The product over axes."""
         return reductions.prod(self, axis, dtype=dtype, keepdims=keepdims)
 
+    @overload
     def mean(
-        self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False
-    ) -> Array[DT, *tuple[Any, ...]]:
-        """The mean over axes."""
+        self: Array[FT, *tuple[Any, ...]],
+        axis: Axes = None,
+        *,
+        dtype: None = None,
+        keepdims: bool = False,
+    ) -> Array[FT, *tuple[Any, ...]]: ...
+    @overload
+    def mean(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> AnyArray: ...
+    def mean(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
+        """The mean over axes; of integers in float32."""
         return reductions.mean(self, axis, dtype=dtype, keepdims=keepdims)
 
     def var(

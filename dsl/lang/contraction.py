@@ -6,11 +6,12 @@ dimension of size 1 fits any size: it is dropped, since an array without the dim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, bool_, int32
-from verax.compiler.ir.sizes import Poly, Size, product
+from verax.compiler.ir.sizes import Size
 from verax.compiler.ops.contract import canonical
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
 from verax.dsl.lang.fused import fused
@@ -21,6 +22,9 @@ from verax.dsl.lang.value import apply, shape_of
 
 Label: TypeAlias = Hashable
 Labels: TypeAlias = tuple[Label, ...]
+Pair: TypeAlias = tuple[int, int]
+
+_EXHAUSTIVE = 5  # up to so many factors all orders are compared, above only the next pairs
 
 
 class Spec(NamedTuple):
@@ -50,7 +54,7 @@ def contract(
 
 
 def _contract(spec: Spec, *xs: AnyArray) -> AnyArray:
-    """Pair by pair, the pair first whose product is smallest against its factors."""
+    """Pair by pair, in the order that takes the fewest multiplications."""
     if xs[0].dtype is bool_:  # "and" is the product of bools, "or" their sum
         counts = _contract(spec._replace(dtype=None), *[convert(x, int32) for x in xs])
         return convert(counts != 0, spec.dtype or bool_)
@@ -63,7 +67,7 @@ def _contract(spec: Spec, *xs: AnyArray) -> AnyArray:
                 sizes[f] = n
     terms = [_fitted(labels, x, sizes) for labels, x in zip(spec.ins, xs)]
     while len(terms) > 2:
-        i, j = _cheapest([labels for labels, _ in terms], spec.out, sizes)
+        i, j = _first_pair([labels for labels, _ in terms], spec.out, sizes)
         pair = [terms[i], terms[j]]
         del terms[j], terms[i]
         left = _left([labels for labels, _ in pair], [labels for labels, _ in terms], spec.out)
@@ -102,20 +106,23 @@ def _left(pair: Sequence[Labels], others: Sequence[Labels], out: Labels) -> Labe
     return tuple([f for f in dict.fromkeys((*pair[0], *pair[1])) if f in needed])
 
 
-def _cheapest(terms: Sequence[Labels], out: Labels, sizes: dict[Label, Size]) -> tuple[int, int]:
-    """The pair whose product grows least over its factors; the first two if a size is unknown."""
-    best, found = (0, 1), None
-    for j in range(len(terms)):
-        for i in range(j):
-            others = [t for k, t in enumerate(terms) if k not in (i, j)]
-            left = _left((terms[i], terms[j]), others, out)
-            cost = _elements(left, sizes) - _elements(terms[i], sizes) - _elements(terms[j], sizes)
-            if isinstance(cost, Poly):
-                return 0, 1
-            if found is None or cost < found:
-                best, found = (i, j), cost
-    return best
+def _first_pair(terms: Sequence[Labels], out: Labels, sizes: dict[Label, Size]) -> Pair:
+    """The pair to multiply first; in the order given where a size is unknown."""
+    known = {f: n for f, n in sizes.items() if isinstance(n, int)}
+    return _path(tuple(terms), out, known)[1] if len(known) == len(sizes) else (0, 1)
 
 
-def _elements(labels: Labels, sizes: dict[Label, Size]) -> Size:
-    return product([sizes[f] for f in labels])
+def _path(terms: tuple[Labels, ...], out: Labels, sizes: dict[Label, int]) -> tuple[int, Pair]:
+    """The fewest multiplications that give the product, and the first pair on the way there."""
+    pairs = [(i, j) for j in range(len(terms)) for i in range(j)]
+    costs = {(i, j): math.prod([sizes[f] for f in {*terms[i], *terms[j]}]) for i, j in pairs}
+    if len(terms) > _EXHAUSTIVE:
+        pairs = [min(pairs, key=costs.__getitem__)]
+    found = []
+    for i, j in pairs:
+        others = tuple([t for k, t in enumerate(terms) if k not in (i, j)])
+        rest = 0
+        if others:
+            rest = _path((*others, _left((terms[i], terms[j]), others, out)), out, sizes)[0]
+        found.append((costs[i, j] + rest, (i, j)))
+    return min(found)

@@ -16,7 +16,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, float32, int32, int64
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import ConcretizationError, DTypeError, ShapeError
 from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.program import Builder
 from verax.compiler.ir.sizes import Poly, Shape, Size
@@ -70,7 +70,8 @@ def asarray(
         DTypeError: a value of x has no value in dtype; ``astype`` converts without asking.
         ShapeError: lists of different lengths.
 
-    >>> asarray([[1, 2], [3, 4]]).type
+    >>> import verax as vx
+    >>> vx.array([[1, 2], [3, 4]]).type
     int32[2,2]
     """
     if isinstance(x, (list, tuple)):
@@ -186,7 +187,8 @@ def full(
 ) -> Array[DT, *tuple[Any, ...]]:
     """An array with one value everywhere.
 
-    >>> full((2,), 7.0)
+    >>> import verax as vx
+    >>> vx.full((2,), 7.0)
     Array([7., 7.], dtype=float32)
     """
     sizes = shape_from("full", shape)
@@ -281,6 +283,8 @@ def shape_from(name: str, shape: ShapeLike) -> Shape:
         if not isinstance(n, Poly):
             try:
                 n = index(n)
+            except ConcretizationError:
+                raise
             except TypeError:
                 raise ShapeError(
                     f"{name}: a size is an int, got {n!r}", fix="convert it first: int(n)"
@@ -309,7 +313,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None)
 
     int32 if all arguments are integers, else float32.
 
-    >>> arange(1, 10, 3)
+    >>> import verax as vx
+    >>> vx.arange(1, 10, 3)
     Array([1, 4, 7], dtype=int32)
     """
     if stop is None:
@@ -368,7 +373,8 @@ def linspace(
     Args:
         endpoint: whether stop is the last of them.
 
-    >>> linspace(0.0, 1.0, 3)
+    >>> import verax as vx
+    >>> vx.linspace(0.0, 1.0, 3)
     Array([0. , 0.5, 1. ], dtype=float32)
     """
     if num < 0:
@@ -497,8 +503,10 @@ def _triangle(how: tuple[str, int], x: AnyArray) -> AnyArray:
 def diag(x: Like[DT], /, k: int = 0) -> Array[DT, *tuple[Any, ...]]:
     """The matrix with a vector on its diagonal k, or diagonal k of a matrix.
 
-    >>> diag(asarray([1, 2])).tolist()
-    [[1, 0], [0, 2]]
+    >>> import verax as vx
+    >>> vx.diag(vx.array([1, 2]))
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
     """
     y = promotion.asarray(x, name="diag")
     if y.ndim == 1:
@@ -563,8 +571,10 @@ def one_hot(
 ) -> Array[DT, *tuple[Any, ...]]:
     """1 at the class of each element, 0 elsewhere, along a new dimension; all 0 out of range.
 
-    >>> one_hot(asarray([0, 2]), 3).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> import verax as vx
+    >>> vx.one_hot(vx.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
     """
     classes = promotion.asarray(x, name="one_hot")
     if not classes.dtype.is_integer:

@@ -260,7 +260,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
 def issubdtype(dtype: DTypeLike, parent: DTypeLike, /) -> bool:
     """NumPy's ``issubdtype``; parent is a dtype or one of NumPy's abstract classes.
 
-    >>> issubdtype(float16, np.floating), issubdtype(int8, np.inexact)
+    >>> issubdtype(float16, "floating"), issubdtype(int8, "inexact")
     (True, False)
     """
     name = parent if isinstance(parent, str) else getattr(parent, "__name__", "")

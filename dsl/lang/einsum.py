@@ -53,7 +53,7 @@ def parse(spec: str, xs: Sequence[AnyArray]) -> tuple[list[Labels], Labels]:
         raise ShapeError(
             f"einsum: {spec!r} has {len(texts)} terms for {len(xs)} operand{'s' * (len(xs) != 1)}"
         )
-    named = any(" " in t.replace(_DOTS, " ").strip() for t in (*texts, right))
+    named = any(" " in t.strip() for t in (*texts, right))
     ins = [_expand(spec, _names(spec, t, named), x, k) for k, (t, x) in enumerate(zip(texts, xs))]
     dots = max([tuple(f for f in d if isinstance(f, int)) for d in ins], key=len)
     if arrow:

@@ -120,8 +120,9 @@ def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray:
     [3, 7]
     """
     a, b = factors_of("vecdot", x, y)
-    a, b = (moveaxis(z, axis_of("vecdot", axis, z.type), -1) for z in (a, b))
-    _same("vecdot", a, b, -1, -1)
+    i, j = (axis_of("vecdot", axis, z.type) for z in (a, b))
+    _same("vecdot", a, b, i, j)
+    a, b = moveaxis(a, i, -1), moveaxis(b, j, -1)
     rest = max(a.ndim, b.ndim) - 1
     broadcast_shapes(shape_of(a)[:-1], shape_of(b)[:-1], name="vecdot")
     left = (*range(rest - a.ndim + 1, rest), "k")

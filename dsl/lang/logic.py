@@ -206,8 +206,9 @@ def count_leading_zeros(x: Same[DT, *Ds], /) -> Array[DT, *Ds]:
 def bitcast(x: ArrayLike, dtype: Of[DT], /) -> Array[DT, *tuple[Any, ...]]:
     """The same bits read as another dtype of the same width.
 
-    >>> bitcast(asarray(1.0), "int32").item()
-    1065353216
+    >>> import verax as vx
+    >>> vx.bitcast(1.0, vx.int32)
+    Array(1065353216, dtype=int32)
     """
     return pointwise("bitcast", Bitcast(dtype_of(dtype)), x)
 
@@ -281,8 +282,9 @@ def _signbit(x: AnyArray) -> AnyArray:
 def where(condition: ArrayLike, x1: Like[DT], x2: Like[DT], /) -> Array[DT, *tuple[Any, ...]]:
     """x1 where the condition holds, else x2; the three are broadcast together.
 
-    >>> where(np.array([True, False]), 1.0, np.array([5.0, 6.0])).tolist()
-    [1.0, 6.0]
+    >>> import verax as vx
+    >>> vx.where(vx.array([True, False]), 1.0, vx.array([5.0, 6.0]))
+    Array([1., 6.], dtype=float32)
 
     Raises:
         DTypeError: the condition is not boolean.

@@ -10,6 +10,7 @@ Law: each is what the Python loop of the same form computes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 from verax.compiler.ir.dtypes import bool_, int32
@@ -285,6 +286,7 @@ def map(f: Callable[[X], Y], xs: X) -> Y:
     Array([0., 1., 4.], dtype=float32)
     """
 
+    @wraps(f, updated=())
     def step(_: None, x: X) -> tuple[None, Y]:
         return None, f(x)
 
@@ -302,6 +304,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
     """
     if type(lower) is int and type(upper) is int:
 
+        @wraps(body_fun, updated=())
         def step(state: C, i: Any) -> tuple[C, None]:
             return body_fun(_weak(i), state), None
 
@@ -312,6 +315,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
         counted: C = whole(fori_f, body_fun, "fori_loop", looks=False)(init)
         return counted
 
+    @wraps(body_fun, updated=())
     def body(state: tuple[Any, C]) -> tuple[Any, C]:
         return state[0] + 1, body_fun(state[0], state[1])
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from verax.compiler.ir.dtypes import (
-    DType,
     Scalar,
     bfloat16,
     complex64,
@@ -53,5 +52,6 @@ ArrayLike: TypeAlias = AnyArray | NumPy | Number
 Like: TypeAlias = Union["Array[DT, *tuple[Any, ...]]", NumPy, Number]
 Same: TypeAlias = Union["Array[DT, *Ds]", NumPy, Number]
 Real: TypeAlias = Union["Array[FT, *Ds]", NumPy, Number]
-Of: TypeAlias = type[DT] | DType | str | None
-"""A dtype argument; the class itself tells a checker the dtype of the result."""
+Of: TypeAlias = type[DT] | type[int] | type[float] | type[complex] | str | None
+"""A dtype argument; the class itself tells a checker the dtype of the result, ``x.dtype`` does not.
+"""

@@ -97,6 +97,11 @@ class Value:
         n: int = self.type.shape[0]
         return n
 
+    @property
+    def described(self) -> str:
+        """What messages call it: its type."""
+        return str(self.type)
+
     # what it is worth -----------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -260,7 +265,7 @@ def known(x: V, asked: str) -> V:
         scope.refuse(x)
     if not scope.looks:
         raise ConcretizationError(
-            f"{asked} asks what {x.type} is worth, but {scope.where} is only being staged"
+            f"{asked} asks what {x.described} is worth, but {scope.where} is only being staged"
             f" ({scope.what}): it has no value yet",
             fix=rewritten(asked, scope.name),
         )

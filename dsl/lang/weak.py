@@ -51,6 +51,10 @@ class Weak(Array[Any, *tuple[Any, ...]]):
     __slots__ = ()
     weak = True
 
+    @property
+    def described(self) -> str:
+        return f"a Python {_kind(self).__name__}"
+
     def __neg__(self) -> Any:
         return _among(Array.__neg__, self)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.functions.cases_elementwise import BINARY, UNARY, Case
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.dsl.lang import elementwise as e
+from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import array, asarray, full, ones, zeros
 from verax.dsl.lang.dtypes import DType, dtype_of, finfo, float32, int32
 from verax.dsl.lang.fused import _COMPILED
@@ -357,12 +358,16 @@ def test_logaddexp_at_infinity() -> None:
     value, slope = jvp(e.logaddexp, (x, y), (ones((4,), "float64"), zeros((4,), "float64")))
     assert value.tolist() == [-inf, inf, inf, 1.0]
     assert slope.tolist() == [0.5, 0.5, 0.0, 0.0]
-    back = grad(lambda x: e.logaddexp(x, y).sum())(x)
+
+    def total(x: AnyArray) -> AnyArray:
+        return e.logaddexp(x, y).sum()
+
+    back = grad(total)(x)
     assert back.tolist() == [0.5, 0.5, 0.0, 0.0]
 
 
 def test_where_guards_its_operand() -> None:
-    def f(x: Any) -> Any:
+    def f(x: AnyArray) -> AnyArray:
         positive = x > 0
         return e.where(positive, e.sqrt(e.where(positive, x, 1.0)), 0.0).sum()
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import verax as vx
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.sizes import dim
 from verax.compiler.ir.types import ArrayType
 from verax.dsl.lang import dtypes as dt
-from verax.dsl.lang.arithmetic import add, maximum, multiply, negative
+from verax.dsl.lang.arithmetic import add, clip, maximum, multiply, negative, pow
 from verax.dsl.lang.creation import asarray, astype, ones, zeros
 from verax.dsl.lang.dtypes import (
     ALL,
@@ -42,7 +43,9 @@ from verax.dsl.lang.dtypes import (
 )
 from verax.dsl.lang.host import numpy_dtype
 from verax.dsl.lang.jit import jit
+from verax.dsl.lang.logic import where
 from verax.dsl.lang.promotion import broadcast_shapes, broadcast_to, operands, result_type
+from verax.dsl.lang.transcendental import sin
 from verax.sharding.errors import VeraxError
 
 _NAMES = (
@@ -344,7 +347,7 @@ def test_what_is_no_operand() -> None:
 
 def test_errors_of_joins_name_the_function() -> None:
     with pytest.raises(DTypeError) as info:
-        ones((2,), uint64) + ones((2,), int64)
+        ones((2,), "uint64") + ones((2,), "int64")
     assert info.value.message == (
         "add: uint64 and int64 have no common dtype: no integer dtype holds the values of both"
     )
@@ -435,3 +438,32 @@ def test_promotion_is_the_same_staged_and_not() -> None:
     wanted = [promote_types(a, b) for a in names for b in names]
     assert [y.dtype for y in staged] == wanted
     assert complex128 not in wanted
+
+
+def test_scalar_arguments_of_jit_are_as_weak_as_scalars() -> None:
+    x, n, mask = ones((2,), float16), ones((2,), "int32"), asarray([True, False])
+
+    def f(x: Any, n: Any, mask: Any, a: Any, k: Any) -> list[Any]:
+        return [
+            maximum(x, a),
+            where(mask, a, x),
+            pow(x, k),
+            clip(x, k, a),
+            add(n, k),
+            add(n, a),
+            maximum(a, k),
+            sin(a),
+            x * (a + k),
+            k - n,
+        ]
+
+    got, wanted = jit(f)(x, n, mask, 2.5, 2), f(x, n, mask, 2.5, 2)
+    assert [y.type for y in got] == [asarray(y).type for y in wanted]
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(a.numpy(), asarray(b).numpy(), 1e-3)
+
+
+def test_sharded_arrays_meet_scalars_where_they_lie() -> None:
+    x = vx.shard(ones((4, 3)), vx.Mesh(data=2), vx.P("data"))
+    for y in (x + 1.0, 2 * x, x + ones((3,)), where(x > 0, x, 0.0)):
+        assert y.type is x.type

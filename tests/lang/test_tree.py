@@ -148,12 +148,8 @@ def test_own_containers() -> None:
     vx.tree.register(Box, lambda b: (b.label, (b.inside,)), lambda aux, kids: Box(kids[0], aux))
     box = vx.tree.map(lambda x: x + 1, Box({"a": 1}, "label"))
     assert (box.inside, box.label) == ({"a": 2}, "label")
-    assert message(
-        vx.StructureError, lambda: vx.tree.register(Box, lambda b: b, lambda a, k: k)
-    ) == (
-        "[verax-structure] Box is registered as a container already\n"
-        "  at test_tree.py:L: assert message(vx.StructureError, lambda: vx.tree.register(Box,"
-        " lambda b: b, lambda a, k: k)) == ("
+    assert text(lambda: vx.tree.register(Box, lambda b: b, lambda a, k: k)) == (
+        "[verax-structure] Box is registered as a container already"
     )
 
 

@@ -17,12 +17,10 @@ from scipy import special
 from tests.laws.harness import Array, Case, Gen, Sample, numpy_dtype, type_of, widened
 from verax.compiler.ir.dtypes import ALL, DType, bool_, complex128, float64, uint32
 from verax.compiler.ir.types import ArrayType, KeyType
-from verax.compiler.ops import arithmetic as a
-from verax.compiler.ops import bits as w
-from verax.compiler.ops import functions as f
-from verax.compiler.ops import pointwise as p
+from verax.compiler.ops import arithmetic, bits, functions, pointwise
 from verax.compiler.ops.pointwise import TABLE, Pointwise
 from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
+from verax.compiler.ops.smooth import LOG_ADD_EXP, X_LOG1P_Y, X_LOG_Y
 
 Interval = tuple[float, float]
 Reference = Callable[..., Any]
@@ -118,33 +116,40 @@ def power(x: Array, n: Array) -> Array:
 
 
 ARITHMETIC = (
-    row(p.NEG, np.negative, smooth=[WIDE]),
-    row(p.ADD, np.add, smooth=[WIDE]),
-    row(p.SUB, np.subtract, smooth=[WIDE]),
-    row(p.MUL, np.multiply, smooth=[WIDE]),
-    row(p.DIV, divide, smooth=[(0.5, 2)]),
-    row(a.REM, remainder, smooth=[(5.1, 5.9), (2.1, 2.4)]),
-    row(a.POW, power, domain=[(-8, 8), (-2, 4)], smooth=[(0.5, 2), TAME], ulps=64, ulps64=64),
-    row(a.MAX, np.maximum, smooth=[WIDE]),
-    row(a.MIN, np.minimum, smooth=[WIDE]),
-    row(a.CLAMP, lambda lo, x, hi: np.minimum(np.maximum(x, lo), hi), smooth=[(-3, 3)]),
-    row(a.CEIL, np.ceil),
-    row(a.FLOOR, np.floor),
-    row(a.ROUND_EVEN, np.round),
-    row(a.ROUND_AWAY, lambda x: np.copysign(np.floor(np.abs(x) + 0.5), x)),
-    row(a.IS_FINITE, np.isfinite),
-    row(a.NEXT_AFTER, np.nextafter, smooth=[WIDE], narrow=True),
-    row(a.ABS, np.abs, smooth=[(0.5, 2)]),
-    row(a.SIGN, np.sign, smooth=[(0.5, 2)]),
-    row(a.REAL, np.real, smooth=[WIDE]),
-    row(a.IMAG, np.imag, smooth=[WIDE]),
-    row(a.CONJ, np.conj, smooth=[WIDE]),
+    row(pointwise.NEG, np.negative, smooth=[WIDE]),
+    row(pointwise.ADD, np.add, smooth=[WIDE]),
+    row(pointwise.SUB, np.subtract, smooth=[WIDE]),
+    row(pointwise.MUL, np.multiply, smooth=[WIDE]),
+    row(pointwise.DIV, divide, smooth=[(0.5, 2)]),
+    row(arithmetic.REM, remainder, smooth=[(5.1, 5.9), (2.1, 2.4)]),
     row(
-        a.COMPLEX,
+        arithmetic.POW,
+        power,
+        domain=[(-8, 8), (-2, 4)],
+        smooth=[(0.5, 2), TAME],
+        ulps=64,
+        ulps64=64,
+    ),
+    row(arithmetic.MAX, np.maximum, smooth=[WIDE]),
+    row(arithmetic.MIN, np.minimum, smooth=[WIDE]),
+    row(arithmetic.CLAMP, lambda lo, x, hi: np.minimum(np.maximum(x, lo), hi), smooth=[(-3, 3)]),
+    row(arithmetic.CEIL, np.ceil),
+    row(arithmetic.FLOOR, np.floor),
+    row(arithmetic.ROUND_EVEN, np.round),
+    row(arithmetic.ROUND_AWAY, lambda x: np.copysign(np.floor(np.abs(x) + 0.5), x)),
+    row(arithmetic.IS_FINITE, np.isfinite),
+    row(arithmetic.NEXT_AFTER, np.nextafter, smooth=[WIDE], narrow=True),
+    row(arithmetic.ABS, np.abs, smooth=[(0.5, 2)]),
+    row(arithmetic.SIGN, np.sign, smooth=[(0.5, 2)]),
+    row(arithmetic.REAL, np.real, smooth=[WIDE]),
+    row(arithmetic.IMAG, np.imag, smooth=[WIDE]),
+    row(arithmetic.CONJ, np.conj, smooth=[WIDE]),
+    row(
+        arithmetic.COMPLEX,
         lambda x, y: x + 1j * y,
         smooth=[WIDE],
         edges=(),
-        dtypes=[d for d in dtypes_of(a.COMPLEX) if d.bits >= 32],
+        dtypes=[d for d in dtypes_of(arithmetic.COMPLEX) if d.bits >= 32],
     ),
 )
 
@@ -155,9 +160,9 @@ def integral(case: Case) -> Case:
     """The case with its first operand rounded: the order of polygamma."""
 
     def make(g: Gen) -> Sample:
-        s = case.make(g)
-        n, x = s.operands
-        return Sample(s.op, [np.round(n), x], fixed=(0,))
+        sample = case.make(g)
+        n, x = sample.operands
+        return Sample(sample.op, [np.round(n), x], fixed=(0,))
 
     return Case(
         case.name, make, case.reference, ulps=case.ulps, ulps64=case.ulps64, floor=case.floor
@@ -165,37 +170,49 @@ def integral(case: Case) -> Case:
 
 
 FUNCTIONS = (
-    row(f.EXP, np.exp, domain=[WIDE], smooth=[TAME]),
-    row(f.EXPM1, np.expm1, domain=[WIDE], smooth=[TAME], ulps64=32),
-    row(f.LOG, np.log, domain=[(0.01, 20)], smooth=[(0.5, 4)], ulps64=64),
-    row(f.LOG1P, np.log1p, domain=[(-0.9, 20)], smooth=[(-0.5, 4)], ulps64=256),
-    row(f.LOGISTIC, lambda x: 1 / (1 + np.exp(-x)), domain=[WIDE], smooth=[TAME]),
-    row(f.SQRT, np.sqrt, domain=[(0, 20)], smooth=[(0.5, 4)]),
-    row(f.RSQRT, lambda x: 1 / np.sqrt(x), domain=[(0.01, 20)], smooth=[(0.5, 4)]),
-    row(f.CBRT, np.cbrt, domain=[WIDE], smooth=[(0.5, 4)]),
-    row(f.SIN, np.sin, domain=[WIDE], smooth=[TAME]),
-    row(f.COS, np.cos, domain=[WIDE], smooth=[TAME]),
-    row(f.TAN, np.tan, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
-    row(f.ASIN, np.arcsin, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
-    row(f.ACOS, np.arccos, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
-    row(f.ATAN, np.arctan, domain=[WIDE], smooth=[(-0.8, 0.8)]),
-    row(f.ATAN2, np.arctan2, domain=[WIDE], smooth=[(0.5, 2)]),
-    row(f.SINH, np.sinh, domain=[(-9, 9)], smooth=[TAME]),
-    row(f.COSH, np.cosh, domain=[(-9, 9)], smooth=[TAME]),
-    row(f.TANH, np.tanh, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
-    row(f.ASINH, np.arcsinh, domain=[WIDE], smooth=[(-0.8, 0.8)]),
-    row(f.ACOSH, np.arccosh, domain=[(1, 20)], smooth=[(1.5, 3)]),
-    row(f.ATANH, np.arctanh, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], ulps64=256),
-    row(f.ERF, special.erf, domain=[(-4, 4)], smooth=[TAME]),
-    row(f.ERFC, special.erfc, domain=[(-4, 4)], smooth=[TAME]),
-    row(f.ERF_INV, special.erfinv, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], ulps=16, ulps64=64),
-    row(f.LGAMMA, special.gammaln, domain=[(0.1, 20)], smooth=[(0.5, 4)], floor=1),
+    row(functions.EXP, np.exp, domain=[WIDE], smooth=[TAME]),
+    row(functions.EXPM1, np.expm1, domain=[WIDE], smooth=[TAME], ulps64=32),
+    row(functions.LOG, np.log, domain=[(0.01, 20)], smooth=[(0.5, 4)], ulps64=64),
+    row(functions.LOG1P, np.log1p, domain=[(-0.9, 20)], smooth=[(-0.5, 4)], ulps64=256),
+    row(functions.LOGISTIC, lambda x: 1 / (1 + np.exp(-x)), domain=[WIDE], smooth=[TAME]),
+    row(functions.SQRT, np.sqrt, domain=[(0, 20)], smooth=[(0.5, 4)]),
+    row(functions.RSQRT, lambda x: 1 / np.sqrt(x), domain=[(0.01, 20)], smooth=[(0.5, 4)]),
+    row(functions.CBRT, np.cbrt, domain=[WIDE], smooth=[(0.5, 4)]),
+    row(functions.SIN, np.sin, domain=[WIDE], smooth=[TAME]),
+    row(functions.COS, np.cos, domain=[WIDE], smooth=[TAME]),
+    row(functions.TAN, np.tan, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
+    row(functions.ASIN, np.arcsin, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
+    row(functions.ACOS, np.arccos, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
+    row(functions.ATAN, np.arctan, domain=[WIDE], smooth=[(-0.8, 0.8)]),
+    row(functions.ATAN2, np.arctan2, domain=[WIDE], smooth=[(0.5, 2)]),
+    row(functions.SINH, np.sinh, domain=[(-9, 9)], smooth=[TAME]),
+    row(functions.COSH, np.cosh, domain=[(-9, 9)], smooth=[TAME]),
+    row(functions.TANH, np.tanh, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
+    row(functions.ASINH, np.arcsinh, domain=[WIDE], smooth=[(-0.8, 0.8)]),
+    row(functions.ACOSH, np.arccosh, domain=[(1, 20)], smooth=[(1.5, 3)]),
+    row(functions.ATANH, np.arctanh, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], ulps64=256),
+    row(functions.ERF, special.erf, domain=[(-4, 4)], smooth=[TAME]),
+    row(functions.ERFC, special.erfc, domain=[(-4, 4)], smooth=[TAME]),
     row(
-        f.DIGAMMA, special.digamma, domain=[(0.1, 20)], smooth=[(0.5, 4)], edges=(1.0,), floor=1
+        functions.ERF_INV,
+        special.erfinv,
+        domain=[(-1, 1)],
+        smooth=[(-0.8, 0.8)],
+        ulps=16,
+        ulps64=64,
+    ),
+    row(functions.LGAMMA, special.gammaln, domain=[(0.1, 20)], smooth=[(0.5, 4)], floor=1),
+    row(
+        functions.DIGAMMA,
+        special.digamma,
+        domain=[(0.1, 20)],
+        smooth=[(0.5, 4)],
+        edges=(1.0,),
+        floor=1,
     ),
     integral(
         row(
-            f.POLYGAMMA,
+            functions.POLYGAMMA,
             special.polygamma,
             domain=[(0, 3), (0.1, 20)],
             smooth=[(0, 3), (0.5, 4)],
@@ -204,6 +221,31 @@ FUNCTIONS = (
             ulps64=256,
             floor=1e-6,
         )
+    ),
+)
+
+
+# functions computed by cases ---------------------------------------------------------------------
+
+
+def zero_where_zero(x: Array, product: Array) -> Array:
+    return np.where(x == 0, 0, product)
+
+
+SMOOTH = (
+    row(LOG_ADD_EXP, np.logaddexp, domain=[WIDE], smooth=[TAME]),
+    row(
+        X_LOG_Y,
+        lambda x, y: zero_where_zero(x, x * np.log(y)),
+        domain=[WIDE, (0.01, 20)],
+        smooth=[TAME, (0.5, 4)],
+    ),
+    row(
+        X_LOG1P_Y,
+        lambda x, y: zero_where_zero(x, x * np.log1p(y)),
+        domain=[WIDE, (-0.9, 20)],
+        smooth=[TAME, (-0.5, 4)],
+        ulps64=256,
     ),
 )
 
@@ -223,7 +265,9 @@ def word_row(op: Pointwise, on_words: Callable[..., int], shift: bool = False) -
         for i in np.ndindex(out.shape):
             word = on_words(width, *[int(x[i]) & mask for x in xs]) & mask
             negative = dtype.kind == "int" and word >> (width - 1)
-            out[i] = np.uint64(word).astype(np.int64) if width == 64 else word - negative * (mask + 1)
+            out[i] = (
+                np.uint64(word).astype(np.int64) if width == 64 else word - negative * (mask + 1)
+            )
         return out
 
     return row(op, reference, domain=domain, narrow=True)
@@ -235,15 +279,15 @@ def shift_right_arithmetic(width: int, x: int, by: int) -> int:
 
 
 BITS = (
-    word_row(w.NOT, lambda n, x: ~x),
-    word_row(w.AND, lambda n, x, y: x & y),
-    word_row(w.OR, lambda n, x, y: x | y),
-    word_row(w.XOR, lambda n, x, y: x ^ y),
-    word_row(w.SHIFT_LEFT, lambda n, x, by: x << by if by < n else 0, shift=True),
-    word_row(w.SHIFT_RIGHT_LOGICAL, lambda n, x, by: x >> by, shift=True),
-    word_row(w.SHIFT_RIGHT_ARITHMETIC, shift_right_arithmetic, shift=True),
-    word_row(w.POPCNT, lambda n, x: x.bit_count()),
-    word_row(w.CLZ, lambda n, x: n - x.bit_length()),
+    word_row(bits.NOT, lambda n, x: ~x),
+    word_row(bits.AND, lambda n, x, y: x & y),
+    word_row(bits.OR, lambda n, x, y: x | y),
+    word_row(bits.XOR, lambda n, x, y: x ^ y),
+    word_row(bits.SHIFT_LEFT, lambda n, x, by: x << by if by < n else 0, shift=True),
+    word_row(bits.SHIFT_RIGHT_LOGICAL, lambda n, x, by: x >> by, shift=True),
+    word_row(bits.SHIFT_RIGHT_ARITHMETIC, shift_right_arithmetic, shift=True),
+    word_row(bits.POPCNT, lambda n, x: x.bit_count()),
+    word_row(bits.CLZ, lambda n, x: n - x.bit_length()),
 )
 
 
@@ -252,17 +296,17 @@ BITS = (
 
 def make_constant(g: Gen) -> Sample:
     t = ArrayType(g.shape(), g.dtype(ALL))
-    return Sample(p.splat(g.pick((0, 1, 3, True)), t), [])
+    return Sample(pointwise.splat(g.pick((0, 1, 3, True)), t), [])
 
 
 def make_convert(g: Gen) -> Sample:
     source = g.dtype([complex128, float64] if g.smooth else reversed(ALL))
     to = g.pick((float64, complex128) if g.smooth else ALL)
     low = 0 if to.kind in ("uint", "bool") else -8
-    return Sample(p.Convert(to), [g.array(g.shape(), source, low, 7)])
+    return Sample(pointwise.Convert(to), [g.array(g.shape(), source, low, 7)])
 
 
-def convert(op: p.Convert, x: Array) -> Array:
+def convert(op: pointwise.Convert, x: Array) -> Array:
     if op.to.is_bool:
         return widened(x) != 0
     wide = widened(x)
@@ -285,10 +329,10 @@ def make_compare(g: Gen) -> Sample:
     low, high = (None, None) if g.smooth else (-2, 2)
     some = (*EDGES, 0.5) if dtype.is_inexact else ()
     operands = [g.array(shape, dtype, low, high, special=some) for _ in range(2)]
-    return Sample(p.Compare(g.pick(directions)), operands)
+    return Sample(pointwise.Compare(g.pick(directions)), operands)
 
 
-def compare(op: p.Compare, x: Array, y: Array) -> Array:
+def compare(op: pointwise.Compare, x: Array, y: Array) -> Array:
     return np.asarray(COMPARISONS[op.direction](widened(x), widened(y)))
 
 
@@ -296,7 +340,7 @@ def make_select(g: Gen) -> Sample:
     dtype, shape = g.dtype(reversed(ALL)), g.shape()
     some = EDGES if dtype.is_inexact else ()
     values = [g.array(shape, dtype, special=some) for _ in range(2)]
-    return Sample(p.SELECT, [g.array(shape, bool_), *values])
+    return Sample(pointwise.SELECT, [g.array(shape, bool_), *values])
 
 
 def make_bitcast(g: Gen) -> Sample:
@@ -304,10 +348,10 @@ def make_bitcast(g: Gen) -> Sample:
     source = g.dtype(plain)
     to = g.pick([d for d in plain if d.bits == source.bits])
     low, high = WORD if source.is_integer else WIDE
-    return Sample(w.Bitcast(to), [g.array(g.shape(), source, low, high)])
+    return Sample(bits.Bitcast(to), [g.array(g.shape(), source, low, high)])
 
 
-def bitcast(op: w.Bitcast, x: Array) -> Array:
+def bitcast(op: bits.Bitcast, x: Array) -> Array:
     to = numpy_dtype(op.to)
     if op.to.bits == 4:
         return (x.astype(np.int8) & 15).astype(np.uint8).astype(to)
@@ -364,4 +408,4 @@ RANDOM = (
     Case("key_wrap", make_key_wrap, lambda op, x: x, derivative=False),
 )
 
-CASES: tuple[Case, ...] = (*ARITHMETIC, *FUNCTIONS, *BITS, *PARAMETERS, *RANDOM)
+CASES: tuple[Case, ...] = (*ARITHMETIC, *FUNCTIONS, *SMOOTH, *BITS, *PARAMETERS, *RANDOM)

@@ -324,7 +324,7 @@ def settle(claims: Sequence[Claim]) -> None:
 
 
 def widened(x: Array) -> Array:
-    """The same values in float64, complex128 or int8, where NumPy is at home; others as they are."""
+    """The same values in a dtype where NumPy is at home: float64, complex128, int8 for 4 bits."""
     dtype = type_of(x).dtype
     if dtype.is_inexact:
         return x.astype(np.complex128 if dtype.is_complex else np.float64)

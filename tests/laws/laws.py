@@ -41,6 +41,10 @@ from verax.compiler.passes.vectorize import vectorize
 Draw = Callable[[Any], Any]
 State = Callable[[Case, Sequence[Sample], Draw], list[Claim]]
 
+ANY = Style()
+CUT = Style(sizes=(2, 4, 1, 8))
+SMOOTH = Style(sizes=(2, 1, 3, 0), max_rank=2, smooth=True)
+
 STEP = 1e-5  # of central differences in float64: their error is near 1e-10
 
 
@@ -56,7 +60,7 @@ class Law:
 
     name: str
     state: State
-    style: Style = Style()
+    style: Style = ANY
     samples: int = 1
     batch: int = 4
     applies: Callable[[Case], bool] = lambda case: True
@@ -392,11 +396,6 @@ def text_round_trip(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
     p = s[0].program
     assert parse(str(p)) == p
     return []
-
-
-ANY = Style()
-CUT = Style(sizes=(2, 4, 1, 8))
-SMOOTH = Style(sizes=(2, 1, 3, 0), max_rank=2, smooth=True)
 
 
 def differentiable(case: Case) -> bool:

@@ -48,7 +48,7 @@ def test_sgd_with_momentum(nesterov: bool) -> None:
 
 
 def test_adamw() -> None:
-    want = dict(START)
+    want: dict[str, Any] = dict(START)
     mean = {k: np.zeros_like(v) for k, v in START.items()}
     square = {k: np.zeros_like(v) for k, v in START.items()}
     for t in range(1, 6):

@@ -22,7 +22,15 @@ from verax.compiler.ops.control import Call, Cond
 from verax.compiler.ops.layout import Reshape, Reverse
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import (
-    ADD, MUL, NEG, SELECT, SUB, Compare, Convert, Pointwise, splat,
+    ADD,
+    MUL,
+    NEG,
+    SELECT,
+    SUB,
+    Compare,
+    Convert,
+    Pointwise,
+    splat,
 )  # fmt: skip
 from verax.compiler.ops.slicing import Concatenate, Pad, Slice
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import prod, sqrt
 from random import Random
 from typing import cast
 
@@ -157,7 +157,7 @@ class Maker:
         right = tuple(i if k == j else 10 + k for k in range(len(y.shape)))
         out = [f for f in (*left, *right) if f != i]
         self.rng.shuffle(out)
-        return x.apply(canonical((left, right), tuple(out)), y) * x.shape[i] ** -0.5
+        return x.apply(canonical((left, right), tuple(out)), y) * (1 / sqrt(x.shape[i]))
 
     def product(self) -> Array:
         """Two values that share a dimension, which stays."""

@@ -110,6 +110,29 @@ def test_devices_do_what_the_op_says(dtype: DType) -> None:
         np.testing.assert_array_equal(pjrt.get(buffer), expected.astype(x.dtype))
 
 
+@pytest.mark.parametrize("dtype", [d for d in ALL if d.is_float], ids=str)
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_a_nan_comes_out_of_a_reduction(dtype: DType, kind: str) -> None:
+    """Whatever its sign and wherever it lies; and nothing else becomes one."""
+    before = Spec(MESH, (("a",), ("b",)))
+    t = ArrayType((8, 4), dtype)
+    x = values(dtype)[:, :4]
+    x[1, 1] = x[4, 2] = np.nan
+    x[2, 0] = -x[1, 1]
+    x[6, 0], x[7, 3] = np.finfo(np.float32).max, np.finfo(np.float32).min  # or what they round to
+    b = Builder()
+    y = b.emit(AllReduce(MESH, ("b",), kind), b.input(ArrayType((4, 2), dtype)))
+    whole = ArrayType((8, 2), dtype, Spec(MESH, (("a",), ())))
+    module = spmd_module(b.finish([y]), MESH, [ArrayType(t.shape, dtype, before)], [whole])
+    buffers = [pjrt.put(x, ArrayType(t.shape, dtype, before))]
+    ran = pjrt.load(module.text, MESH).execute_sharded(buffers)
+    (got,) = ran.consume_with_handlers([pjrt.handler(whole)])
+    reduce = np.maximum if kind == "max" else np.minimum
+    np.testing.assert_array_equal(
+        pjrt.get(got).astype(np.float64), reduce(x[:, :2], x[:, 2:]).astype(np.float64)
+    )
+
+
 def handles(text: str) -> list[str]:
     return [part.split(",")[0] for part in text.split("channel_handle<handle = ")[1:]]
 

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from tests.laws.cases_structural import CASES as STRUCTURAL
+from tests.laws.harness import Style, samples, widened
 from tests.passes.oracle import random_inputs
 from tests.sharding.fuzz import random_cuts, random_program
 from tests.sharding.machine import run
@@ -53,6 +58,12 @@ def on_devices(
     specs = None if out is None else tuple(None if c is None else Spec(mesh, c) for c in out)
     made = device.executable(p, types, specs)
     return [device.get(y) for y in made([device.put(x, t) for x, t in zip(xs, types)])]
+
+
+def on_one_device(p: Program, xs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    device = backend()
+    made = device.executable(p, p.in_types)
+    return [device.get(y) for y in made([device.put(x, t) for x, t in zip(xs, p.in_types)])]
 
 
 def together(programs: Sequence[Program]) -> Program:
@@ -116,3 +127,38 @@ def test_argmax_over_a_cut_dimension() -> None:
     got = on_devices(stage(f, floats(4, 16)), EIGHT, [((), D + M)], [x])
     np.testing.assert_array_equal(got[0], np.argmax(x, 1))
     np.testing.assert_array_equal(got[1], np.argmin(x, 1))
+
+
+def agree(got: npt.NDArray[Any], want: npt.NDArray[Any], what: str) -> None:
+    """Equal but for the order of sums: integers exactly, NaN where the other has it."""
+    if got.dtype.kind in "biu":
+        np.testing.assert_array_equal(got, want, what)
+        return
+    eps = float(ml_dtypes.finfo(got.dtype).eps)
+    a, b = widened(got), widened(want)
+    scale = max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0)))
+    np.testing.assert_allclose(a, b, rtol=0, atol=16 * eps * scale, err_msg=what)
+
+
+STYLE = Style(sizes=(4, 8, 2, 1, 0))
+
+
+@settings(max_examples=2, phases=[Phase.generate])
+@given(data=st.data())
+def test_every_op(data: st.DataObject) -> None:
+    """The samples of the law suite, all in one program, cut at random."""
+    drawn = [samples(case, STYLE, data.draw)[0] for case in STRUCTURAL]
+    p = together([sample.program for sample in drawn])
+    xs = [x for sample in drawn for x in sample.operands]
+    rng = Random(data.draw(st.integers(0, 1 << 32)))
+    cuts = [
+        random_cuts(rng, EIGHT, [n for n in t.shape if isinstance(n, int)])
+        if isinstance(t, ArrayType)
+        else ()
+        for t in p.in_types
+    ]
+    got = iter(on_devices(p, EIGHT, cuts, xs))
+    want = iter(on_one_device(p, xs))
+    for case, sample in zip(STRUCTURAL, drawn):
+        for _ in sample.program.outs:
+            agree(next(got), next(want), f"{case.name}: {sample}")

@@ -89,6 +89,7 @@ def elementwise(x: F32[Batch, Feat], z: C64[Batch], n: I32[Batch]) -> None:
     assert_type(vx.sigmoid(z), C64[Batch])
     assert_type(n + 1, I32[Batch])
     assert_type(n & n, I32[Batch])
+    assert_type(vx.astype(x, x.dtype), Array[Any, Batch, Feat])
 
 
 def dims_open(x: F32[Batch, Feat], w: F32[Feat, Out], b: F32[Feat]) -> None:
@@ -112,6 +113,9 @@ def open_dtypes(q: AnyArray, x: F32[Batch], n: I32[Batch]) -> None:
     assert_type(n + 1.0, Array[Any, Batch])
     assert_type(n / 2, Array[Any, Batch])
     assert_type(n / n, AnyArray)
+    assert_type(n.mean(), AnyArray)
+    assert_type(x.mean(), AnyF32)
+    assert_type(q.mean(), AnyArray)
 
 
 def none_is_any(q: AnyArray, x: F32[Batch]) -> F32[Batch, Feat]:
@@ -127,15 +131,14 @@ def none_is_any(q: AnyArray, x: F32[Batch]) -> F32[Batch, Feat]:
 
 
 def mistakes(x: F32[Batch, Feat], n: I32[Batch], h: BF16[Batch, Feat]) -> F32[Batch]:
-    x + n  # type: ignore[operator]
-    x * h  # type: ignore[operator]
-    x @ h  # type: ignore[operator]
-    x < n  # type: ignore[operator]
+    a = x + n  # type: ignore[operator]
+    b = x * h  # type: ignore[arg-type]
+    c = x @ h  # type: ignore[operator]
+    d = x < n  # type: ignore[operator]
     vx.maximum(x, n)  # type: ignore[misc]
     vx.tanh(n)  # type: ignore[type-var]
-    x + [1.0, 2.0]  # type: ignore[operator]
     y: I32[Batch] = x.sum(axis=1)  # type: ignore[assignment]
     z: F32[Batch] = vx.relu(x)  # type: ignore[arg-type]
     w: F32[Feat, Batch] = x + 1.0  # type: ignore[assignment]
-    x[0] = y
-    return n.mean()  # type: ignore[return-value]
+    print(a, b, c, d, y, z, w)
+    return n.sum()  # type: ignore[return-value]

@@ -1,0 +1,354 @@
+"""The table of all ops, docs/ops.md: what each declares, read from the declarations themselves.
+
+Every op stands there by an example: an instance and the types of its operands. The cells are what
+the op says when it is asked with them: its factors, its tangent per operand, the sets in which it
+is linear, what its batch writes, and the operations that its lowering writes. A new op without an
+example, or a table that is out of date, fails a test; ``python -m verax.compiler.ops.table`` writes
+the page anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TypeAlias
+
+from verax.compiler.ir.dtypes import DType, bool_, complex64, float32, int32, uint32
+from verax.compiler.ir.errors import DerivativeError, InternalError
+from verax.compiler.ir.op import REGISTRY, Dims, Factor, Op, Slots
+from verax.compiler.ir.program import Builder, Program
+from verax.compiler.ir.types import ArrayType, KeyType, Type, has_tangent
+from verax.compiler.ops.barrier import Barrier, Fence, StopGradient
+from verax.compiler.ops.bits import Bitcast
+from verax.compiler.ops.collective import AllGather, AllReduce, AllToAll, OwnPart, ReduceScatter
+from verax.compiler.ops.contract import canonical
+from verax.compiler.ops.control import Call, Cond
+from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet
+from verax.compiler.ops.layout import Iota, Reshape, Reverse
+from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.pointwise import SELECT, TABLE, Compare, Convert, Pointwise, splat
+from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
+from verax.compiler.ops.reduce import ArgReduce, Reduce
+from verax.compiler.ops.shard import Shard
+from verax.compiler.ops.slicing import (
+    Concatenate,
+    DynamicSlice,
+    DynamicUpdateSlice,
+    Pad,
+    Slice,
+)
+from verax.compiler.ops.sort import Sort
+from verax.sharding.errors import VeraxError
+from verax.sharding.mesh import Mesh
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "ops.md"
+KINDS: Mapping[str, DType] = {
+    "bool": bool_,
+    "int": int32,
+    "uint": uint32,
+    "float": float32,
+    "complex": complex64,
+}
+
+
+class Example(NamedTuple):
+    """An op with the types of operands that it takes."""
+
+    op: Op
+    types: tuple[Type, ...]
+
+
+# examples ----------------------------------------------------------------------------------------
+
+
+def f32(*shape: int) -> ArrayType:
+    return ArrayType(shape, float32)
+
+
+def i32(*shape: int) -> ArrayType:
+    return ArrayType(shape, int32)
+
+
+def u32(*shape: int) -> ArrayType:
+    return ArrayType(shape, uint32)
+
+
+def program(types: Sequence[Type], write: Callable[[Builder, Slots], Iterable[int]]) -> Program:
+    b = Builder()
+    return b.finish(write(b, [b.input(t) for t in types]))
+
+
+def doubled(types: Sequence[Type]) -> Program:
+    """The program that adds its first input to itself, and gives the others back."""
+    add = Pointwise("add")
+    return program(types, lambda b, xs: [b.emit(add, xs[0], xs[0]), *xs[1:]])
+
+
+MESH = Mesh(data=2)
+SMALL = program([f32()], lambda b, xs: [b.emit(Compare("LT"), xs[0], b.emit(splat(9, f32())))])
+
+EXAMPLES: tuple[Example, ...] = (
+    Example(splat(1, f32(4)), ()),
+    Example(Convert(float32), (f32(4),)),
+    Example(Compare("EQ"), (f32(4), f32(4))),
+    Example(SELECT, (ArrayType((4,), bool_), f32(4), f32(4))),
+    Example(Bitcast(int32), (f32(4),)),
+    Example(Threefry(), (u32(4),) * 4),
+    Example(KeyData(), (KeyType("threefry2x32", (4,)),)),
+    Example(KeyWrap("threefry2x32"), (u32(4, 2),)),
+    Example(canonical([(0, 1), (1, 2)], (0, 2)), (f32(2, 3), f32(3, 4))),
+    Example(Reshape((2, 3, 4)), (f32(6, 4),)),
+    Example(Reverse((0,)), (f32(4, 3),)),
+    Example(Iota(4, int32), ()),
+    Example(Slice((None, (1, 3, 1))), (f32(4, 5),)),
+    Example(Pad((None, (1, 1, 0))), (f32(4, 5),)),
+    Example(Concatenate(1), (f32(4, 5), f32(4, 3))),
+    Example(DynamicSlice((None, 2)), (f32(4, 5), i32())),
+    Example(DynamicUpdateSlice((1,)), (f32(4, 5), f32(4, 2), i32())),
+    Example(Reduce("max", (1,)), (f32(4, 5),)),
+    Example(ArgReduce("argmax", 1, int32), (f32(4, 5),)),
+    Example(Sort(1, 1), (f32(4, 5), f32(4, 5))),
+    Example(Gather(0, 1, "fill"), (f32(5, 3), i32(4))),
+    Example(ScatterAdd(0, (5,), "fill"), (f32(4, 3), i32(4))),
+    Example(ScatterSet("set", 0, 1), (f32(5, 3), f32(4, 3), i32(4))),
+    Example(StopGradient(), (f32(4),)),
+    Example(Barrier(), (f32(4), f32(3))),
+    Example(Fence(), (f32(4),)),
+    Example(Shard(MESH, (("data",),)), (f32(4),)),
+    Example(Call(doubled([f32(4)])), (f32(4),)),
+    Example(Cond((doubled([f32(4)]), doubled([f32(4)]))), (i32(), f32(4))),
+    Example(While(SMALL, doubled([f32()]), 0, 10), (f32(),)),
+    Example(Scan(doubled([f32(), f32(3)]), 0, 1, 4), (f32(), f32(4, 3))),
+    Example(AllReduce(MESH, ("data",)), (f32(4),)),
+    Example(AllGather(MESH, ("data",), 0), (f32(4),)),
+    Example(ReduceScatter(MESH, ("data",), 0), (f32(4),)),
+    Example(AllToAll(MESH, ("data",), 0, 1), (f32(4, 4),)),
+    Example(OwnPart(MESH, ("data",), 0), (f32(4),)),
+)
+
+
+def pointwise_examples() -> list[Example]:
+    """One for each function of the table, in a dtype with tangents where it takes one."""
+    out = []
+    for fn, entry in TABLE.items():
+        kind = "float" if "float" in entry.takes else entry.takes[-1]
+        out.append(Example(Pointwise(fn), (ArrayType((4,), KINDS[kind]),) * entry.arity))
+    return out
+
+
+# cells -------------------------------------------------------------------------------------------
+
+
+def refuse(*args: object) -> NoReturn:
+    """In place of ``again``: an op that calls it holds programs."""
+    raise LookupError
+
+
+def takes(e: Example) -> str:
+    """The kinds of dtypes that may stand where the example has the dtype of its first operand."""
+    if not e.types:
+        return "no operand"
+    if e.op.programs:
+        return "what its program takes"
+    main = e.types[-1 if e.op.name == "select" else 0]
+    if isinstance(main, KeyType):
+        return "key"
+    kinds = [k for k, d in KINDS.items() if accepts(e, main.dtype, d)]
+    return "any" if len(kinds) == len(KINDS) else ", ".join(kinds)
+
+
+def accepts(e: Example, main: DType, to: DType) -> bool:
+    types = [
+        ArrayType(t.shape, to) if isinstance(t, ArrayType) and t.dtype is main else t
+        for t in e.types
+    ]
+    try:
+        e.op.infer(tuple(types))
+    except VeraxError:
+        return False
+    return True
+
+
+def jvp(e: Example) -> str:
+    """Per operand: rule, zero, or none where its dtype has no tangent; one word if all agree."""
+    words = [tangent(e, i) for i in range(len(e.types))]
+    return words[0] if len(set(words)) == 1 else ", ".join(words) or "zero"
+
+
+def tangent(e: Example, i: int) -> str:
+    if not has_tangent(e.types[i]):
+        return "none"
+    b = Builder()
+    xs = [b.input(t) for t in e.types]
+    t = b.input(e.types[i])
+    try:
+        _, out = e.op.jvp(b, xs, [t if k == i else None for k in range(len(xs))], refuse)
+    except LookupError:
+        return "its program's"
+    except (DerivativeError, InternalError):
+        return "refused"
+    return "zero" if all(y is None for y in out) else "rule"
+
+
+def linear(e: Example) -> str:
+    """The sets of operands in which the op is jointly linear."""
+    sets = [", ".join(map(str, sorted(s))) for s in e.op.linear(len(e.types)) if s]
+    return "; ".join(sets) or "none"
+
+
+def batch(e: Example) -> str:
+    """The ops that one batched call becomes, when all operands are mapped."""
+    b = Builder()
+    xs = [b.input(t.stacked(3)) for t in e.types]
+    try:
+        e.op.batch(b, 3, xs, [True] * len(xs), refuse)
+    except LookupError:
+        return "its program's"
+    except InternalError:
+        return "refused"
+    names = list(dict.fromkeys(spelling(eq.op) for eq in b.equations))
+    return "itself" if names in ([spelling(e.op)], []) else ", ".join(names)
+
+
+def spelling(op: Op) -> str:
+    """How the table calls an op."""
+    return op.fn if isinstance(op, Pointwise) else op.name
+
+
+def dims(e: Example) -> str:
+    """The factors of the example; a whole one, which may not be cut, stands in brackets."""
+    if e.op.programs:
+        return "its program's"
+    try:
+        f = e.op.factors(*[t.shape for t in e.types])
+    except InternalError:
+        return "one device's"
+    order = dict.fromkeys(k for d in (*f.ins, *f.outs) for dim in d for k in dim)
+    letters = {k: "abcdefghijklmnopqrstuvwxyz"[n] for n, k in enumerate(order)}
+    letter = {k: f"[{c}]" if k in f.whole else c for k, c in letters.items()}
+    ins = ", ".join(written(d, letter) for d in f.ins)
+    text = f"{ins} -> {', '.join(written(d, letter) for d in f.outs)}".strip()
+    return "; ".join([text, *[f"{monoid} {letter[k]}" for k, monoid in f.reduce.items()]])
+
+
+def written(d: Dims, letter: Mapping[Factor, str]) -> str:
+    """``a (b c)``: a dimension that is a product of factors stands in parentheses."""
+    words = [
+        letter[dim[0]] if len(dim) == 1 else f"({' '.join(letter[k] for k in dim)})" for dim in d
+    ]
+    return " ".join(words) or "1"
+
+
+class Recorder:
+    """An emitter that notes which operations are written; satisfies the protocol Emitter."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        self.count = 0
+
+    def op(self, text: str) -> str:
+        return self.ops(text, 1)[0]
+
+    def ops(self, text: str, count: int) -> list[str]:
+        self.names.update(dict.fromkeys(re.findall(r"\b(?:stablehlo|chlo|func)\.[a-z_0-9]+", text)))
+        self.count += count
+        return [f"%{self.count - k}" for k in range(count)]
+
+    def constant(self, value: bool | int | float | complex, t: ArrayType) -> str:
+        return self.op("stablehlo.constant")
+
+    def block(self, types: Sequence[Type], write: Callable[[list[str]], Sequence[str]]) -> str:
+        write(self.ops("", len(types)))
+        return "{}"
+
+    def inline(self, p: Program, xs: Sequence[str]) -> list[str]:
+        env = list(xs)
+        for op, operands, first, n, _ in p.equations:
+            ins = [p.types[x] for x in operands]
+            env += op.lower(self, [env[x] for x in operands], ins, p.types[first : first + n])
+        return [env[o] for o in p.outs]
+
+    def call(self, p: Program, xs: Sequence[str]) -> list[str]:
+        self.inline(p, xs)
+        return self.ops("func.call", len(p.outs))
+
+    def outline(
+        self,
+        key: str,
+        types: Sequence[Type],
+        write: Callable[[list[str]], Sequence[str]],
+        out_types: Sequence[Type],
+        xs: Sequence[str],
+        *,
+        inlineable: bool = True,
+    ) -> list[str]:
+        write(list(xs))
+        return self.ops("func.call", len(out_types))
+
+    def custom_target(self, name: str) -> None:
+        self.names[name] = None
+
+    def channel(self) -> int:
+        return 1
+
+
+QUIET = ("stablehlo.constant", "stablehlo.return")  # said of every op, so of interest for none
+
+
+def lowers(e: Example) -> str:
+    """The operations that the lowering writes, the first four of them."""
+    recorder = Recorder()
+    e.op.lower(recorder, [f"%arg{i}" for i in range(len(e.types))], e.types, e.op.infer(e.types))
+    names = [n for n in recorder.names if n not in QUIET] or list(recorder.names)
+    if not names:
+        return "nothing"
+    return ", ".join(f"`{n}`" for n in names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+# the page ----------------------------------------------------------------------------------------
+
+Column: TypeAlias = Callable[[Example], str]
+COLUMNS: Mapping[str, Column] = {
+    "op": lambda e: f"`{spelling(e.op)}`",
+    "takes": takes,
+    "jvp": jvp,
+    "linear in": linear,
+    "batch": batch,
+    "cut dims": dims,
+    "lowers to": lowers,
+}
+HEAD = """# The ops
+
+Generated from the declarations by `python -m verax.compiler.ops.table`; do not edit.
+Each row is an op on one example of its operands.
+
+- *takes*: the kinds of dtypes.
+- *jvp*: per operand `rule`, `zero`, or `none` where its dtype has no tangent.
+- *linear in*: the sets of operands in which the op is jointly linear; transposition and pending sums
+  read them.
+- *batch*: what a call becomes when all operands are mapped.
+- *cut dims*: the factors on the dimensions of operands and results. One in brackets may not be cut,
+  one that is reduced is named with its monoid.
+- *lowers to*: the operations that the lowering writes.
+"""
+
+
+def examples() -> list[Example]:
+    return [*pointwise_examples(), *EXAMPLES]
+
+
+def render() -> str:
+    """The page as markdown."""
+    rows = [[cell(e) for cell in COLUMNS.values()] for e in examples()]
+    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *rows]
+    return HEAD + "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def missing() -> set[str]:
+    """The ops that no example stands for."""
+    return set(REGISTRY) - {e.op.name for e in examples()}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
