@@ -177,12 +177,14 @@ def executable(
     found = _CACHE.get(key)
     if found is not None:
         return found
-    with _BUILDING.setdefault(key, threading.Lock()):
-        found = _CACHE.get(key)
-        if found is None:
-            found = _CACHE[key] = _build(*key)
-    _BUILDING.pop(key, None)
-    return found
+    try:
+        with _BUILDING.setdefault(key, threading.Lock()):
+            found = _CACHE.get(key)
+            if found is None:
+                found = _CACHE[key] = _build(*key)
+            return found
+    finally:
+        _BUILDING.pop(key, None)
 
 
 def _build(

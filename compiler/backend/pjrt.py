@@ -1,8 +1,9 @@
 """The one file that knows jaxlib's private names: devices, buffers, loaded executables.
 
-Everything else sees buffers as opaque. Written against jaxlib 0.10.2; tests/backend/ says which
-other versions pass. Transfers are told that 64-bit data stays 64-bit at each call, and copy the
-host's memory during the call, so that nobody can change a buffer behind its back.
+Everything else sees buffers as opaque (platforms.py alone shares the secret: it makes the client).
+Written against jaxlib 0.10.2; tests/backend passes on 0.9.0 to 0.10.2. Transfers are told that
+64-bit data stays 64-bit at each call, and copy the host's memory during the call, so that nobody
+can change a buffer behind its back.
 
 Law: ``get(put(x, t))`` is x, bit for bit, for every dtype and every spec.
 """

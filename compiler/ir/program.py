@@ -176,7 +176,8 @@ class Builder:
         equations = []
         for op, xs, first, count, span in reversed(keep):
             k = len(types)
-            new[first] = k
+            if count:
+                new[first] = k
             for i in range(1, count):
                 new[first + i] = k + i
             types += self.types[first : first + count]

@@ -10,7 +10,6 @@ it is; AllReduce and ReduceScatter finish a reduction whose terms lie on differe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -131,10 +130,6 @@ def _reducer(kind: str, t: ArrayType) -> str:
 _SIGNED: dict[int, DType] = {8: int8, 16: int16, 32: int32, 64: int64}
 
 
-def _mask(t: ArrayType) -> str:
-    return ArrayType(t.shape, bool_).mlir
-
-
 def _flipped(e: Emitter, x: str, t: ArrayType) -> str:
     """Bits of floats as integers in the order of the floats, and back: the map is its inverse."""
     last = e.constant(t.dtype.bits - 1, t)
@@ -173,14 +168,15 @@ class AllReduce(Collective, name="all_reduce"):
     def _ordered(self, e: Emitter, x: str, t: ArrayType) -> str:
         """Collectives lose a NaN among floats: reduce integers that are ordered as the floats are,
         with a NaN as the greatest or the least."""
-        nan = e.constant(math.nan, t)
-        if self.kind == "min":
-            nan = e.op(f"stablehlo.negate {nan} : {t.mlir}")
-        is_nan = e.op(f"stablehlo.compare NE, {x}, {x}, FLOAT : ({t.mlir}, {t.mlir}) -> {_mask(t)}")
-        x = e.op(f"stablehlo.select {is_nan}, {nan}, {x} : {_mask(t)}, {t.mlir}")
         bits = ArrayType(t.shape, _SIGNED[t.dtype.bits])
+        top = (1 << (t.dtype.bits - 1)) - 1
+        extreme = e.constant(top if self.kind == "max" else -top - 1, bits)
+        mask = ArrayType(t.shape, bool_).mlir
+        nan = e.op(f"stablehlo.compare NE, {x}, {x}, FLOAT : ({t.mlir}, {t.mlir}) -> {mask}")
         x = e.op(f"stablehlo.bitcast_convert {x} : ({t.mlir}) -> {bits.mlir}")
-        x = _flipped(e, self._reduce(e, _flipped(e, x, bits), bits), bits)
+        x = _flipped(e, x, bits)
+        x = e.op(f"stablehlo.select {nan}, {extreme}, {x} : {mask}, {bits.mlir}")
+        x = _flipped(e, self._reduce(e, x, bits), bits)
         return e.op(f"stablehlo.bitcast_convert {x} : ({bits.mlir}) -> {t.mlir}")
 
     def _bitwise(self, e: Emitter, x: str, t: ArrayType) -> str:

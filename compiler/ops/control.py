@@ -149,7 +149,11 @@ class Cond(Control, name="cond"):
     def split(self, b: Builder, xs: MaybeSlots, again: Again) -> Halves:
         index = xs[0]
         if index is None:
-            raise not_known("the index of a cond", b)
+            raise DerivativeError(
+                "which branch a cond takes, or how long a while loop runs, depends on the values "
+                "in which the function should be linear",
+                places=places(b.span),
+            )
         unknown = tuple([x is None for x in xs[1:]])
         force = any_of(again(p, unknown).unknown_out for p in self.branches)
         halves = [again(p, unknown, force) for p in self.branches]
@@ -382,11 +386,3 @@ def agree(what: str, want: Sequence[Type], got: Sequence[Type]) -> None:
     lines += [f"  value {i}: expected {w}, got {g}"
               for i, (w, g) in enumerate(zip(want, got)) if w is not g]  # fmt: skip
     raise ShapeError("\n".join(lines))
-
-
-def not_known(what: str, b: Builder) -> DerivativeError:
-    """The error for a decision that depends on what the map should be linear in."""
-    return DerivativeError(
-        f"{what} depends on the values in which the function should be linear",
-        places=places(b.span),
-    )

@@ -232,11 +232,12 @@ class ScatterAdd(Movement, name="scatter_add"):
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
     ) -> list[str]:
-        zero = e.constant(0, yts[0])
-        if 0 in (xts[0].size, yts[0].size):
-            return [zero]
-        if self.mode == "clip":
+        empty = 0 in (xts[0].size, yts[0].size)
+        if self.mode == "clip" and not empty:
             return e.inline(_clipped(self, tuple(xts)), xs)
+        zero = e.constant(0, yts[0])
+        if empty:
+            return [zero]
         at = self.layout(*[t.shape for t in xts])
         return [lower_scatter(e, at, "add", (zero, *xs), (yts[0], *xts))]
 

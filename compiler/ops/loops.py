@@ -106,6 +106,11 @@ class While(Control, name="while"):
     def as_scan(self) -> Scan:
         """A scan of ``bound`` steps that keep the carry once the condition is false."""
         assert self.bound is not None
+        if self.cond.effects:
+            raise EffectError(
+                "reverse mode through a while loop asks its condition again after the last step: "
+                f"its effects ({', '.join(sorted(self.cond.effects))}) would be repeated"
+            )
         b = Builder()
         ins = [b.input(t) for t in self.body.in_types]
         go = b.emit(Convert(int32), b.inline(self.cond, ins)[0])
@@ -463,8 +468,6 @@ def write_loop(
     step: Callable[[list[str]], Sequence[str]],
 ) -> list[str]:
     """Write a loop that runs ``step`` on its values while ``go`` holds."""
-    if not ts:
-        return []
     types = [_physical(t) for t in ts]
     regions = f"{e.block(types, lambda args: [go(args)])}, {e.block(types, step)}"
     signature = ", ".join(t.mlir for t in types)

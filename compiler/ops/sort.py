@@ -3,21 +3,22 @@
 Floating point is ordered as in NumPy: -0 equals 0, and NaN stands last. The derivative is a gather
 by the permutation, which is sorted along with the operands.
 
-Law: the result is the same permutation of every operand, bit by bit (a -0 stays a -0). XLA is fast
-only where it compares plain integers, so a key becomes integers of 32 bits, each of which is sorted
-together with its place in one integer of 64: the least significant first, as in a radix sort.
+Law: the result is one permutation of all operands. XLA is fast only where it compares plain
+integers, so a key becomes integers of 32 bits, each of which is sorted together with its place in
+one integer of 64: the least significant first, as in a radix sort. An array that is sorted alone
+needs no places, and is sorted by its bits: there -0 comes before 0, and a NaN loses its sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
 from verax.compiler.ir.dtypes import (
     DType,
-    float32,
-    float64,
+    int8,
+    int16,
     int32,
     int64,
     uint32,
@@ -45,6 +46,7 @@ from verax.compiler.ops.places import greatest, move
 from verax.compiler.ops.pointwise import ORDERED, Term
 
 _LOW = (1 << 32) - 1  # the bits of a place
+_SIGNED: Mapping[int, DType] = {8: int8, 16: int16, 32: int32, 64: int64}
 
 
 class Sort(Op, name="sort"):
@@ -105,7 +107,8 @@ class Sort(Op, name="sort"):
             return list(xs)
         if len(xs) == 1 and not xts[0].dtype.is_float:
             return [_lower_integers(e, xs[0], xts[0], self.axis)]
-        return e.inline(_by_places(self, tuple(xts)), xs)
+        rule = _by_bits if len(xs) == 1 else _by_places
+        return e.inline(rule(self, tuple(xts)), xs)
 
 
 def _lower_integers(e: Emitter, x: str, t: ArrayType, axis: int) -> str:
@@ -120,6 +123,16 @@ def _lower_integers(e: Emitter, x: str, t: ArrayType, axis: int) -> str:
         f'"stablehlo.sort"({x}) <{{dimension = {axis} : i64, is_stable = true}}> '
         f"({e.block([scalar, scalar], less)}) : ({t.mlir}) -> {t.mlir}"
     )
+
+
+@lru_cache(1024)
+def _by_bits(op: Sort, ts: tuple[ArrayType, ...]) -> Program:
+    """Sort one array of floats as integers of the same order."""
+    b = Builder()
+    x = Term(b, b.input(ts[0]))
+    ordered = x.eq(x).where(in_order(x), greatest(_SIGNED[ts[0].dtype.bits]))
+    y = flipped(ordered.apply(op))
+    return b.finish([y.apply(Bitcast(ts[0].dtype)).slot])
 
 
 @lru_cache(1024)
@@ -153,7 +166,8 @@ def words_of(x: Term) -> list[Term]:
     """int64 arrays of 32-bit integers, most significant first, that are ordered as x is."""
     dtype = x.type.dtype
     if dtype.is_float:
-        return words_of(ordered_bits(x if dtype is float64 else x.to(float32)))
+        bits = in_order(x)  # as yet, -0 is -1, and NaN anywhere
+        return words_of(x.eq(x).where(bits.eq(-1).where(0, bits), greatest(bits.type.dtype)))
     if dtype is uint64:
         x = x.apply(XOR, 1 << 63).apply(Bitcast(int64))
     if dtype in (int64, uint64):
@@ -163,13 +177,14 @@ def words_of(x: Term) -> list[Term]:
     return [wide - (1 << 31) if dtype is uint32 else wide]
 
 
-def ordered_bits(x: Term) -> Term:
-    """Signed integers in the order of x, a float32 or float64: -0 is 0, every NaN the greatest.
+def in_order(x: Term) -> Term:
+    """The bits of a float as a signed integer that is ordered as x is; -0 is -1, next to 0.
 
-    Zeros are told by their bits: to XLA's CPU, the least magnitudes (denormals) equal 0 too.
+    Comparing x itself would not do: to XLA's CPU the least magnitudes (denormals) equal 0.
     """
-    to = int64 if x.type.dtype is float64 else int32
-    top = greatest(to)
-    bits = x.apply(Bitcast(to))
-    ordered = bits.lt(0).where(bits.apply(XOR, top), bits)  # -0 is now -1
-    return x.eq(x).where(ordered.eq(-1).where(0, ordered), top)
+    return flipped(x.apply(Bitcast(_SIGNED[x.type.dtype.bits])))
+
+
+def flipped(bits: Term) -> Term:
+    """The order of the negative ones reversed; its own inverse."""
+    return bits.lt(0).where(bits.apply(XOR, greatest(bits.type.dtype)), bits)

@@ -5,7 +5,8 @@ backwards. Whether an equation is linear is declared by its op and checked here:
 refused by name, so that a missing rule is never a silent zero. A loop that computes known values
 beside linear ones is split before.
 
-Law: ``<u, p(v)> == <transpose(p)(u), v>`` for all u and v.
+Law: ``<u, p(v)> == <transpose(p)(u), v>`` for all u and v. Of an affine program it is the transpose
+of the linear part: what is added to a linear value does not matter here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from verax.compiler.ir.errors import DerivativeError
 from verax.compiler.ir.op import MaybeSlots, Op
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span, places
+from verax.compiler.ir.types import has_tangent
 from verax.compiler.ops.control import Control
 from verax.compiler.ops.loops import While
 from verax.compiler.ops.pointwise import ADD, zeros
@@ -60,7 +62,7 @@ def transpose(p: Program, linear: tuple[bool, ...]) -> Program:
     given = [b.input(p.types[o]) for o in p.outs]
     back = _forward(p, b, env)
     for o, ct in zip(p.outs, given):
-        if env[o] is None:
+        if env[o] is None and has_tangent(p.types[o]):
             _add(b, cts, o, ct)
     for op, known, values, results_, span in reversed(back):
         b.span = span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from verax.compiler.ir.dtypes import float32, int32, int64
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -33,11 +33,11 @@ __all__ = ["Histogram", "bincount", "digitize", "histogram", "interp"]
 def digitize(
     x: ArrayLike, bins: ArrayLike, *, right: bool = False
 ) -> Array[int32_, *tuple[Any, ...]]:
-    """The bin of each element: i where ``bins[i - 1] <= x < bins[i]``, as int32.
+    """The bin of each element: i where x lies between ``bins[i - 1]`` and ``bins[i]``, as int32.
 
     Args:
         bins: a monotonic vector, ascending or descending.
-        right: whether a bin holds its right edge instead of its left one.
+        right: whether a bin of ascending edges holds its right one instead of its left one.
     """
     v, edges = factors_of("digitize", x, bins)
     if edges.ndim != 1:
@@ -49,8 +49,9 @@ def _digitize(right: bool, x: AnyArray, edges: AnyArray) -> AnyArray:
     n = edges.shape[0]
     if n == 0:
         return scalar(0, int32, shape_of(x))
-    up = searchsorted(edges, x, side="left" if right else "right")
-    down = n - searchsorted(flip(edges), x, side="right" if right else "left")
+    side: Literal["left", "right"] = "left" if right else "right"
+    up = searchsorted(edges, x, side=side)
+    down = n - searchsorted(flip(edges), x, side=side)
     return where(edges[-1] >= edges[0], up, down)
 
 

@@ -23,8 +23,8 @@ from verax.dsl.lang.identity import Unkeyed, identity
 from verax.dsl.lang.key import Key, spend
 from verax.dsl.lang.lift import lifted
 from verax.dsl.lang.scope import code_of, describe
-from verax.dsl.lang.stage import Staged, argument_path, as_argument, stage
-from verax.dsl.lang.treedef import TreeDef, build, flatten
+from verax.dsl.lang.stage import Staged, as_argument
+from verax.dsl.lang.treedef import TreeDef, build
 from verax.dsl.lang.value import CLASSES, Value, concrete
 from verax.dsl.lang.weak import CARRIERS, Weak, concrete_weak
 
@@ -40,13 +40,14 @@ class Entry:
     """
 
     __slots__ = (
-        "aliases", "captured", "donate", "out_tree", "out_uses", "pins", "plain", "results", "run",
-        "uses",
+        "aliases", "captured", "donate", "forced", "out_tree", "out_uses", "pins", "plain",
+        "results", "run", "uses",
     )  # fmt: skip
 
     def __init__(self, run: Executable, s: Staged, reads: Sequence[Value]) -> None:
         place = {id(x): i for i, x in enumerate(reads)}
         self.run: Executable = run
+        self.forced = s.forced
         self.out_tree = s.out_tree
         self.captured: tuple[int | Value, ...] = tuple([place.get(id(x), x) for x in s.captured])
         self.pins = tuple([(place[id(x)], x) for x in s.looked if id(x) in place])
@@ -166,7 +167,13 @@ def counts_of(f: object) -> Counts:
     return _BY_CODE.setdefault(code_of(f), Counts())
 
 
-def lookup(f: Callable[..., Any], leaves: Sequence[Any], tree: TreeDef, extra: Any) -> Found | None:
+def lookup(
+    f: Callable[..., Any],
+    leaves: Sequence[Any],
+    tree: TreeDef,
+    extra: Any,
+    code: tuple[Any, ...] | None = None,
+) -> Found | None:
     """The entry that is there, for arguments that are arrays, keys and Python scalars."""
     if _PLAIN.issuperset(map(type, leaves)):
         xs: Sequence[Value] = leaves
@@ -177,10 +184,10 @@ def lookup(f: Callable[..., Any], leaves: Sequence[Any], tree: TreeDef, extra: A
         xs = [x if isinstance(x, Value) else concrete_weak(x) for x in leaves]
         kinds = kinds_of(xs)
     try:
-        who = identity(f, tree.code)
+        who = identity(f, tree.code if code is None else code)
     except Unkeyed:
         return None
-    entry = _CACHE.get((who.number, tree, kinds, extra, ()))
+    entry = _CACHE.get((who.key, tree, kinds, extra, ()))
     if entry is None or (entry.pins and not entry.holds(who.reads)):
         return None
     return Found(entry, xs, who.reads)
@@ -208,7 +215,9 @@ class Request(NamedTuple):
         f: the function whose identity counts.
         run: what is staged: f, or f with its static arguments.
         of: the user's function in it, for messages.
-        leaves, tree: its arguments (args, or args and kwargs if ``keywords``).
+        leaves, tree: its arguments.
+        code: the functions and classes that the arguments bring.
+        path: what messages call a leaf: ``x``, ``params['w']``, ``argument 0``...
         extra: what else the entry depends on: static arguments, options.
         more: arrays that the static arguments read.
         make: stages and compiles a function for arguments of these types.
@@ -220,7 +229,8 @@ class Request(NamedTuple):
     of: object
     leaves: Sequence[Any]
     tree: TreeDef
-    keywords: bool
+    code: tuple[Any, ...]
+    path: Callable[[int], str]
     extra: Any
     more: tuple[Value, ...]
     make: Callable[[Function, Sequence[Value]], tuple[Staged, Executable]]
@@ -231,11 +241,11 @@ class Request(NamedTuple):
         xs = [as_argument(x, partial(self.path, i)) for i, x in enumerate(self.leaves)]
         rest = (self.tree, kinds_of(xs), self.extra)
         try:
-            who = identity(self.f, self.tree.code)
+            who = identity(self.f, self.code)
         except Unkeyed as reason:
             return Found(self.stage(xs, self.run, None, self.more, str(reason)), xs, self.more)
         reads = who.reads + self.more
-        key = (who.number, *rest, _aliases(reads) if self.more else ())
+        key = (who.key, *rest, _aliases(reads) if self.more else ())
         entry = _CACHE.get(key)
         if entry is not None and entry.holds(reads):
             self.counts.hits += 1
@@ -247,8 +257,8 @@ class Request(NamedTuple):
         f = lifted(self.f) if self.run is self.f else None
         if f is None:
             return None
-        who = identity(f, self.tree.code)
-        key, reads = (who.number, *rest, ()), who.reads
+        who = identity(f, self.code)
+        key, reads = (who.key, *rest, ()), who.reads
         entry = _CACHE.get(key)
         if entry is not None:
             self.counts.hits += 1
@@ -289,42 +299,6 @@ class Request(NamedTuple):
         elif unkeyed is not None:
             self.counts.restaged(self.of, perf_counter() - start)
         return entry
-
-    def path(self, i: int) -> str:
-        """What messages call leaf i: ``x``, ``params['w']``, ``argument 0``..."""
-        return argument_path(self.of, self.tree, i, self.keywords)
-
-
-def compiled(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    *,
-    what: str,
-    of: object,
-    looks: bool = False,
-) -> Any:
-    """Run f on concrete arguments, as one compiled program.
-
-    Args:
-        what, of: how f came to be staged and the user's function in it, for messages.
-        looks: Python may decide on the values of the arguments.
-    """
-    keywords = bool(kwargs)
-    leaves, tree = flatten((args, kwargs) if keywords else args)
-    found = lookup(f, leaves, tree, None)
-    if found is None:
-
-        def make(run: Function, xs: Sequence[Value]) -> tuple[Staged, Executable]:
-            call = with_keywords(run) if keywords else run
-            types, weak = [x.type for x in xs], [x.weak for x in xs]
-            s = stage(call, tree, types, what=what, of=of, weak=weak, values=xs if looks else None)
-            return s, compile_staged(s, types)
-
-        counts = counts_of(of)
-        found = Request(f, f, of, leaves, tree, keywords, None, (), make, counts).find()
-    entry, xs, reads = found
-    return entry(xs, reads, what)
 
 
 def with_keywords(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,10 +22,10 @@ from verax.dsl.lang.agree import Side, agreed
 from verax.dsl.lang.promotion import convert, scalar_class
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import Staged, as_argument, spend_inputs, spend_results, stage
-from verax.dsl.lang.transform import whole
 from verax.dsl.lang.treedef import TreeDef, build, flatten
 from verax.dsl.lang.value import Value, apply_all
 from verax.dsl.lang.weak import strong
+from verax.dsl.lang.whole import whole
 
 T = TypeVar("T")
 Function = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Arrays from scratch: from Python lists and NumPy, filled, ranges, diagonals, triangles.
+"""Arrays from scratch: from Python and NumPy, filled, ranges, diagonals, triangles, grids.
 
 While a function is staged all of these are written into its program: splats and iotas, which are
 recomputed where they are needed; only values that Python holds (lists, NumPy arrays) become inputs.
@@ -10,26 +10,25 @@ keep their dtype. A value that the dtype cannot hold is an error.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from operator import index
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, float32, int32, int64
 from verax.compiler.ir.errors import ConcretizationError, DTypeError, ShapeError
-from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.program import Builder
 from verax.compiler.ir.sizes import Poly, Shape, Size
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.layout import Iota, Reshape
-from verax.compiler.ops.pointwise import ADD, MUL, SELECT, SUB, Compare, Convert, splat
-from verax.compiler.ops.slicing import Concatenate, Pad, Slice
+from verax.compiler.ops.pointwise import ADD, SELECT, Compare, Convert, splat
+from verax.compiler.ops.slicing import Pad, Slice
 from verax.dsl.lang import promotion
-from verax.dsl.lang.arithmetic import floor, pow
-from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of
+from verax.dsl.lang.dtypes import DTypeLike, dtype_of
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.host import is_numpy, numpy, numpy_dtype, to_numpy
+from verax.dsl.lang.lists import from_list
 from verax.dsl.lang.promotion import (
     broadcast_to,
     common_dtype,
@@ -39,13 +38,46 @@ from verax.dsl.lang.promotion import (
     put,
     scalar_class,
 )
+from verax.dsl.lang.ranges import arange, iota, linspace, logspace
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import DT, DT2, AnyArray, ArrayLike, Ds, Like, Of, Same
-from verax.dsl.lang.value import Value, apply, invoke, shape_of
+from verax.dsl.lang.value import Value, apply, invoke
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
     from verax.dsl.lang.array import Array
+
+__all__ = [
+    "ShapeLike",
+    "arange",
+    "array",
+    "asarray",
+    "astype",
+    "diag",
+    "dtype_or",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "identity",
+    "iota",
+    "linspace",
+    "logspace",
+    "meshgrid",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "placed",
+    "shape_from",
+    "tri",
+    "tril",
+    "triu",
+    "zeros",
+    "zeros_like",
+]
 
 ShapeLike: TypeAlias = SupportsIndex | Poly | Sequence[SupportsIndex | Poly]
 GE, EQ = Compare("GE"), Compare("EQ")
@@ -75,12 +107,17 @@ def asarray(
     int32[2,2]
     """
     if isinstance(x, (list, tuple)):
-        return _from_list(x, dtype)
+        return from_list(x, dtype)
     if not isinstance(x, Value) and scalar_class(x) is None and not is_numpy(x):
         if hasattr(x, "__array__") or hasattr(x, "__dlpack__"):
             x = _foreign(x)
-        elif isinstance(x, Iterable):
-            return _from_list(list(x), dtype)
+        elif isinstance(x, (Sequence, Iterator)) and not isinstance(x, (str, bytes)):
+            return from_list(list(x), dtype)
+        else:
+            raise DTypeError(
+                f"asarray takes numbers, lists of numbers and arrays, got {short(x)}",
+                fix="asarray makes one array; vx.tree.map(vx.asarray, x) makes one of each leaf",
+            )
     y = promotion.asarray(x, dtype)
     return _copy(y) if copy and y is x else y
 
@@ -112,56 +149,6 @@ def _copy(x: AnyArray) -> AnyArray:
     (y,) = invoke(b.finish([b.input(x.type.bare)]), [x])
     out: AnyArray = y
     return out
-
-
-def _from_list(x: Sequence[Any], dtype: DTypeLike) -> AnyArray:
-    kinds = _leaf_classes(x)
-    if not all(kind in _PYTHON for kind in kinds):
-        return _joined(x, dtype)
-    host = _rectangular(x)
-    own = dtype_of(host.dtype)
-    if dtype is None:
-        dtype = common_dtype("array", [kind() for kind in kinds]) if kinds else float32
-    return promotion.asarray(host, dtype, name="array") if own is not dtype else put(host, own)
-
-
-def _leaf_classes(x: Sequence[Any]) -> set[type]:
-    """The classes of what stands at the bottom of nested lists."""
-    classes = set(map(type, x))
-    if not classes & {list, tuple}:
-        return classes
-    leaves = {type(v) for v in x if not isinstance(v, (list, tuple))}
-    return leaves.union(*[_leaf_classes(v) for v in x if isinstance(v, (list, tuple))])
-
-
-def _rectangular(x: Sequence[Any]) -> Any:
-    try:
-        host = to_numpy(x)
-    except ValueError:
-        raise ShapeError(
-            "array: the lists have different lengths", fix="pad them to one length first"
-        ) from None
-    if host.dtype.name == "object":
-        raise DTypeError("array: an integer in the list does not fit 64 bits")
-    return host
-
-
-def _joined(x: Sequence[Any], dtype: DTypeLike) -> AnyArray:
-    """Lists that hold arrays: each row is made, then they are stacked."""
-    rows = [asarray(v, None if scalar_class(v) is None else dtype) for v in x]
-    common = common_dtype("array", _weakly(x, rows)) if dtype is None else dtype_of(dtype)
-    shapes = {shape_of(row) for row in rows}
-    if len(shapes) > 1:
-        raise ShapeError(
-            f"array: the list holds arrays of shapes {', '.join(map(show_shape, sorted(shapes)))}",
-            fix="broadcast them to one shape first: vx.broadcast_arrays(...)",
-        )
-    lifted = [apply(Reshape((1, *shape_of(r))), convert(r, common)) for r in rows]
-    return apply(Concatenate(0), *lifted) if len(lifted) > 1 else lifted[0]
-
-
-def _weakly(x: Sequence[Any], rows: Sequence[AnyArray]) -> list[Any]:
-    return [v if scalar_class(v) is not None else row for v, row in zip(x, rows)]
 
 
 def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]:
@@ -298,144 +285,6 @@ def shape_from(name: str, shape: ShapeLike) -> Shape:
 def dtype_or(default: DType, dtype: DTypeLike) -> DType:
     """The dtype asked for, or the default."""
     return default if dtype is None else dtype_of(dtype)
-
-
-# ranges -------------------------------------------------------------------------------------------
-
-
-def iota(n: Size, dtype: DTypeLike = int32) -> AnyArray:
-    """``[0, 1, ..., n - 1]``."""
-    return arange(n, dtype=dtype)
-
-
-def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None) -> Array[DT, Any]:
-    """Numbers from start (0 if it is the only argument) in steps, without stop.
-
-    int32 if all arguments are integers, else float32.
-
-    >>> import verax as vx
-    >>> vx.arange(1, 10, 3)
-    Array([1, 4, 7], dtype=int32)
-    """
-    if stop is None:
-        start, stop = 0, start
-    start, stop, step = (_python_number("arange", x) for x in (start, stop, step))
-    to = common_dtype("arange", [start, stop, step]) if dtype is None else dtype_of(dtype)
-    if to.is_bool:
-        raise DTypeError("arange has no values in bool", fix="take int32 and compare")
-    n = _length(start, stop, step)
-    if STACK.scope is None and not isinstance(n, Poly):
-        return _counted(start, step, n, to)
-    out = apply(Iota(n, to))
-    if step != 1:
-        out = apply(MUL, out, _beside(step, out))
-    return out if isinstance(start, int) and start == 0 else apply(ADD, out, _beside(start, out))
-
-
-def _counted(start: Any, step: Any, n: int, dtype: DType) -> AnyArray:
-    host = numpy().arange(n) * step + start
-    return promotion.asarray(host, dtype, name="arange")
-
-
-def _beside(value: Any, x: AnyArray) -> AnyArray:
-    return promotion.scalar(value, x.dtype, shape_of(x), name="arange")
-
-
-def _python_number(name: str, x: Any) -> Any:
-    if type(x) in _PYTHON or isinstance(x, Poly):
-        return x
-    if is_numpy(x) or isinstance(x, Value):
-        return x.item()
-    raise DTypeError(f"{name} takes numbers, got an object of class {type(x).__name__}")
-
-
-def _length(start: Any, stop: Any, step: Any) -> Size:
-    if step == 0:
-        raise ShapeError("arange: the step is 0", fix="linspace takes a count instead of a step")
-    if isinstance(start, Poly) or isinstance(stop, Poly):
-        n: Size = stop - start
-        return n if step == 1 else n // step
-    count: int = math.ceil((stop - start) / step)
-    return max(0, count)
-
-
-def linspace(
-    start: ArrayLike,
-    stop: ArrayLike,
-    /,
-    num: int = 50,
-    *,
-    dtype: Of[DT] = None,
-    endpoint: bool = True,
-) -> Array[DT, *tuple[Any, ...]]:
-    """``num`` evenly spaced numbers from start to stop, along a new first dimension.
-
-    Args:
-        endpoint: whether stop is the last of them.
-
-    >>> import verax as vx
-    >>> vx.linspace(0.0, 1.0, 3)
-    Array([0. , 0.5, 1. ], dtype=float32)
-    """
-    if num < 0:
-        raise ShapeError(f"linspace: the number of samples {num} is negative")
-    of = common_dtype("linspace", [start, stop])
-    inner = default_float(of if dtype is None else join_floats(of, dtype_of(dtype)))
-    out = _spaced(start, stop, num, endpoint, inner)
-    return out if dtype is None else _whole(out, dtype_of(dtype))
-
-
-def _spaced(start: ArrayLike, stop: ArrayLike, num: int, endpoint: bool, dtype: DType) -> AnyArray:
-    if STACK.scope is None and type(start) in _PYTHON and type(stop) in _PYTHON:
-        host = numpy().linspace(start, stop, num, endpoint)
-        return put(host.astype(numpy_dtype(dtype)), dtype)
-    ends = promotion.operands("linspace", start, stop, dtype=dtype)
-    return fused(_interpolated, (num, endpoint), *ends)
-
-
-def _interpolated(how: tuple[int, bool], start: AnyArray, stop: AnyArray) -> AnyArray:
-    """Between start and stop by weights that are exactly 0 and 1 at the ends."""
-    num, endpoint = how
-    t: ArrayType = start.type
-    steps = max(num - 1 if endpoint else num, 1)
-    weight = apply(MUL, apply(Iota(num, t.dtype)), _splat(1 / steps, (num,), t.dtype))
-    if endpoint and num > 1:
-        last = apply(EQ, apply(Iota(num, int32)), _splat(num - 1, (num,), int32))
-        weight = apply(SELECT, last, _splat(1, (num,), t.dtype), weight)
-    shape = (num, *t.shape)
-    weight = apply(broadcast(shape, (0,)), weight)
-    dims = range(1, len(shape))
-    low, high = (apply(broadcast(shape, dims), x) for x in (start, stop))
-    rest = apply(SUB, _splat(1, shape, t.dtype), weight)
-    return apply(ADD, apply(MUL, low, rest), apply(MUL, high, weight))
-
-
-def _splat(value: float, shape: Shape, dtype: DType) -> AnyArray:
-    return apply(splat(value, ArrayType(shape, dtype)))
-
-
-def join_floats(of: DType, wanted: DType) -> DType:
-    """The dtype to compute in where ``wanted`` is asked for: its own precision if it is inexact."""
-    return wanted if wanted.is_inexact else of
-
-
-def _whole(x: AnyArray, dtype: DType) -> AnyArray:
-    return convert(floor(x) if dtype.is_integer else x, dtype)
-
-
-def logspace(
-    start: ArrayLike,
-    stop: ArrayLike,
-    /,
-    num: int = 50,
-    *,
-    endpoint: bool = True,
-    base: ArrayLike = 10.0,
-    dtype: Of[DT] = None,
-) -> Array[DT, *tuple[Any, ...]]:
-    """``base`` to the powers ``linspace(start, stop, num)``."""
-    out = pow(base, linspace(start, stop, num, endpoint=endpoint))
-    return out if dtype is None else _whole(out, dtype_of(dtype))
 
 
 # diagonals and triangles --------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def diagonal(
     Args:
         offset: how far above the main diagonal; below it where negative.
 
+    >>> import numpy as np
     >>> diagonal(np.array([[1, 2], [3, 4]])).tolist()
     [1, 4]
     """

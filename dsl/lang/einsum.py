@@ -30,6 +30,7 @@ def einsum(spec: str, /, *xs: ArrayLike, out_dtype: DTypeLike = None) -> AnyArra
         spec: the dimensions of each operand, parted by commas, and of the result after ``->``.
         out_dtype: the dtype of the result and of the accumulation, by default that of the operands.
 
+    >>> import numpy as np
     >>> einsum("i j, j -> i", np.array([[1, 2], [3, 4]]), np.array([1, 1])).tolist()
     [3, 7]
 

@@ -16,11 +16,11 @@ from verax.dsl.lang.transform import (
     backward,
     derived,
     like,
-    whole,
     without_aux,
 )
 from verax.dsl.lang.treedef import LEAF, Path, TreeDef, build
 from verax.dsl.lang.value import Value, invoke
+from verax.dsl.lang.whole import whole
 
 P = ParamSpec("P")
 X = TypeVar("X")

@@ -46,14 +46,32 @@ class Unkeyed(Exception):
     """The function reads something that may change unseen."""
 
 
-class Identity(NamedTuple):
-    """The number of a function's identity, the arrays that it reads, and what to look at again.
+class Content:
+    """What a function is, as a key of dicts; hashed once, equal by content."""
 
-    ``same`` holds pairs of a place (mapping, name) and what stood there, ``cells`` closure cells,
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Content) and self._hash == other._hash and self.parts == other.parts
+        )
+
+
+class Identity(NamedTuple):
+    """The key of a function, the arrays that it reads, and what to look at again.
+
+    ``names`` holds pairs of a place (mapping, name) and what stood there, ``cells`` closure cells,
     ``codes`` functions with their code and defaults, ``contents`` containers with their elements.
     """
 
-    number: int
+    key: Content
     reads: tuple[Value, ...]
     cells: tuple[tuple[Any, Any], ...]
     names: tuple[tuple[Mapping[str, Any], str, Any], ...]
@@ -74,7 +92,6 @@ class Identity(NamedTuple):
         return not self.contents or all(same(x, y) for same, x, y in self.contents)
 
 
-_NUMBERS: dict[Any, int] = {}
 _REMEMBERED = "__verax_identity__"
 
 
@@ -97,11 +114,9 @@ def identity(f: Any, others: tuple[Any, ...] = ()) -> Identity:
 
 def _identify(f: Any, others: tuple[Any, ...]) -> Identity:
     walk = Walk()
-    key = (walk.value(f, ""), *[walk.value(x, "an argument") for x in others])
-    key = (key, walk.finish())
-    number = _NUMBERS.setdefault(key, len(_NUMBERS))
+    parts = [walk.value(f, ""), *[walk.value(x, "an argument") for x in others]]
     return Identity(
-        number,
+        Content((*parts, walk.finish())),
         tuple(walk.reads),
         tuple(walk.cells),
         tuple(walk.names),

@@ -300,6 +300,7 @@ def take(
             ``"fill"`` the ``fill_value``, ``"wrap"`` the element modulo the size.
         fill_value: by default NaN, or the integer furthest from zero.
 
+    >>> import numpy as np
     >>> take(asarray(np.arange(10.0, 15.0)), np.array([3, 0, -1])).tolist()
     [13.0, 10.0, 14.0]
     """
@@ -385,6 +386,7 @@ def dynamic_slice(
 
     A part that would reach over the end begins earlier: starts are clipped, as JAX clips them.
 
+    >>> import numpy as np
     >>> dynamic_slice(asarray(np.arange(6)), [4], [3]).tolist()
     [3, 4, 5]
     """

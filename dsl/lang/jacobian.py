@@ -31,12 +31,12 @@ from verax.dsl.lang.transform import (
     first_outs,
     like,
     spread,
-    whole,
     without_aux,
 )
 from verax.dsl.lang.treedef import TreeDef, build
 from verax.dsl.lang.value import apply, invoke
 from verax.dsl.lang.vmap import move_axis
+from verax.dsl.lang.whole import whole
 
 
 def basis(t: ArrayType) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from verax.compiler.backend.emit import module, spmd_module
@@ -34,7 +34,7 @@ from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
 from verax.dsl.lang.identity import Unkeyed, Walk, why_unkeyed
 from verax.dsl.lang.scope import STACK, Donated, describe
-from verax.dsl.lang.stage import Staged, kind_of, stage
+from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
 from verax.dsl.lang.treedef import TreeDef, exact, flatten
 from verax.dsl.lang.value import Value
 from verax.sharding.errors import user_line
@@ -188,9 +188,10 @@ class Jit(Generic[P, R]):
             donate = self._donated(tree, weak, keywords, extra[0]) if self._donate else ()
             return s, compile_staged(s, types, donate)
 
+        path = partial(argument_path, self._f, tree, keywords=keywords)
         key = (self._options, extra) if self._static else self._options
         return Request(
-            self._f, run, self._f, leaves, tree, keywords, key, reads, make, self._counts
+            self._f, run, self._f, leaves, tree, tree.code, path, key, reads, make, self._counts
         )
 
     def _staged(
@@ -245,7 +246,7 @@ class Jit(Generic[P, R]):
         request = self._request(args, kwargs)
         kinds = [kind_of(x) for x in request.leaves]
         types, weak = [t for t, _ in kinds], [w for _, w in kinds]
-        tree, keywords = request.tree, request.keywords
+        tree, keywords = request.tree, bool(kwargs)
         s = self._staged(request.run, tree, types, weak, keywords)
         donate = self._donated(tree, weak, keywords, self._skipped(request)) if self._donate else ()
         return s, [*types, *[x.type for x in s.captured]], request, donate

@@ -54,6 +54,7 @@ def _operands(name: str, xs: Sequence[ArrayLike] | AnyArray) -> list[AnyArray]:
 def concat(xs: Sequence[ArrayLike], axis: int | None = 0) -> AnyArray:
     """The arrays one after the other along an axis that they have, or flattened (axis None).
 
+    >>> import numpy as np
     >>> concat([np.zeros(1), np.ones(2)]).tolist()
     [0.0, 1.0, 1.0]
     """
@@ -88,6 +89,7 @@ def _joined(name: str, ys: Sequence[AnyArray], axis: int) -> AnyArray:
 def stack(xs: Sequence[ArrayLike], axis: int = 0) -> AnyArray:
     """The arrays, all of one shape, along a new axis.
 
+    >>> import numpy as np
     >>> stack([np.zeros(2), np.ones(2)], axis=1).tolist()
     [[0.0, 1.0], [0.0, 1.0]]
     """
@@ -226,6 +228,7 @@ def dsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
 def tile(x: Like[DT], reps: int | Sequence[int]) -> Out[DT]:
     """x laid out ``reps`` times along each axis, the last axes first.
 
+    >>> import numpy as np
     >>> tile(np.arange(2), (2, 2)).tolist()
     [[0, 1, 0, 1], [0, 1, 0, 1]]
     """
@@ -258,6 +261,7 @@ def repeat(x: Like[DT], repeats: int | Sequence[int], axis: int | None = None) -
     Args:
         repeats: one count, or one per element; counts are a shape, so they must be known.
 
+    >>> import numpy as np
     >>> repeat(np.array([3, 4]), [1, 2]).tolist()
     [3, 4, 4]
     """
@@ -365,6 +369,7 @@ def pad(
             ``symmetric`` beside it; ``wrap`` goes round.
         constant_values: the scalar that ``constant`` writes.
 
+    >>> import numpy as np
     >>> pad(np.array([1, 2, 3]), (2, 1), mode="reflect").tolist()
     [3, 2, 1, 2, 3, 2]
     """

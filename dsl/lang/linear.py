@@ -39,6 +39,7 @@ def matmul(
     Args:
         out_dtype: the dtype of the result and of the accumulation, by default that of the operands.
 
+    >>> import numpy as np
     >>> matmul(np.array([[1, 2]]), np.array([3, 4])).tolist()
     [11]
 
@@ -116,6 +117,7 @@ def vdot(x: ArrayLike, y: ArrayLike) -> AnyArray:
 def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray:
     """The inner products of the vectors along an axis, those of x conjugated; the rest broadcasts.
 
+    >>> import numpy as np
     >>> vecdot(np.array([[1, 2], [3, 4]]), np.array([1, 1])).tolist()
     [3, 7]
     """
@@ -210,6 +212,7 @@ def _pairs(a: AnyArray, b: AnyArray, axes: Pairs) -> tuple[tuple[int, ...], tupl
 def kron(x: ArrayLike, y: ArrayLike) -> AnyArray:
     """The Kronecker product: x, with every element replaced by its product with y.
 
+    >>> import numpy as np
     >>> kron(np.array([1, 2]), np.array([1, 10])).tolist()
     [1, 10, 2, 20]
     """

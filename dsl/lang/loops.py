@@ -27,11 +27,11 @@ from verax.dsl.lang.key import refuse_repeated
 from verax.dsl.lang.promotion import asarray, convert, scalar_class
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import Staged, as_argument, spend_inputs, stage
-from verax.dsl.lang.transform import whole
 from verax.dsl.lang.treedef import TreeDef, build, flatten, mismatch
 from verax.dsl.lang.unroll import unrolled
 from verax.dsl.lang.value import apply, apply_all
 from verax.dsl.lang.weak import CARRIERS, Weak
+from verax.dsl.lang.whole import whole
 
 C = TypeVar("C")
 X = TypeVar("X")

@@ -51,6 +51,7 @@ def reversed_along(x: AnyArray, axes: Iterable[int]) -> AnyArray:
 def reshape(x: Like[DT], shape: Size | Sequence[Size]) -> Array[DT, *tuple[Any, ...]]:
     """The elements of x, in row-major order, in another shape; one size may be -1.
 
+    >>> import numpy as np
     >>> reshape(np.arange(6), (2, -1)).tolist()
     [[0, 1, 2], [3, 4, 5]]
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from verax.compiler.backend import backend
@@ -254,8 +255,8 @@ def check_scalar(x: Number, dtype: DType, name: str) -> None:
         )
     low, high = _limits(dtype)
     raise DTypeError(
-        f"{name}: the Python scalar {x!r} does not fit {dtype}, which holds {low} to {high}",
-        fix="convert the array to a wider dtype first: x.astype(...)",
+        f"{name}: the Python scalar {short(x)} does not fit {dtype}, which holds {low} to {high}",
+        fix="take a wider dtype: x.astype(...) of the array that it meets, or dtype=...",
     )
 
 

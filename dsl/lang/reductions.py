@@ -131,6 +131,7 @@ def sum(
         dtype: the dtype of the result; by default that of x, and int32 or uint32 for bools and
             small integers.
 
+    >>> import numpy as np
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0).tolist()
     [4.0, 6.0]
     """
@@ -159,6 +160,7 @@ def mean(
 ) -> Array[DT, *tuple[Any, ...]]:
     """The mean over axes; of integers and bools as float32.
 
+    >>> import numpy as np
     >>> mean(np.array([1, 2, 4, 5])).item()
     3.0
     """

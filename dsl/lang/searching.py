@@ -149,6 +149,8 @@ def nonzero(
 def _nonzero(static: tuple[int, int], x: AnyArray) -> list[AnyArray]:
     size, fill = static
     shape = x.shape
+    if x.type.size == 0:
+        return [scalar(fill, int32, (size,)) for _ in shape]
     flat = reshaped(x != 0 if x.dtype is not bool_ else x, (x.type.size,))
     rank = cumulative_sum(flat) - 1
     n = shape_of(flat)[0]

@@ -127,6 +127,7 @@ def softmax(x: Real[FT, *Ds], axis: Axes = -1, *, where: ArrayLike | None = None
     Args:
         where: false where an element takes no part; its result is 0.
 
+    >>> import numpy as np
     >>> softmax(np.array([0.0, 0.0])).tolist()
     [0.5, 0.5]
     """

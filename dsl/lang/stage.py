@@ -167,7 +167,7 @@ def as_argument(x: Any, path: Callable[[], str] | None = None) -> Value:
             x.scope.refuse(x)
         return x
     if type(x) in CARRIERS:
-        return concrete_weak(x)
+        return concrete_weak(x) if STACK.scope is None else staged_weak(x)
     try:
         return asarray(x)
     except DTypeError:

@@ -1,9 +1,5 @@
 """What every transformation is: stage a function, run a pass, inline the result.
 
-Where no scope is open, the transformed function itself is staged, compiled and kept (``whole``), so
-that ``grad(f)(x)`` in a loop costs a dispatch; and since its arguments are concrete, Python control
-flow on their values works (vmap and jit have no values, and say so).
-
 Conventions: integers and keys have no tangent, which is written None. For complex numbers, ``jvp``
 pushes v to f'(x) v, and pullbacks are its transpose without conjugation: for a real loss L of
 z = x + iy, grad gives dL/dx - i dL/dy, as JAX does; ``z - step * conj(grad)`` descends.
@@ -12,7 +8,6 @@ z = x + iy, grad gives dL/dx - i dL/dy, as JAX does; ``z - step * conj(grad)`` d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any, NamedTuple
 
 from verax.compiler.ir.errors import StructureError
@@ -21,8 +16,7 @@ from verax.compiler.ir.types import ArrayType, has_tangent
 from verax.compiler.ops.pointwise import splat
 from verax.compiler.passes.linearize import linearize as linearize_pass
 from verax.compiler.passes.transpose import transpose as transpose_pass
-from verax.dsl.lang.cache import compiled
-from verax.dsl.lang.scope import STACK, describe
+from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import (
     Staged,
     argument_path,
@@ -37,25 +31,6 @@ from verax.dsl.lang.value import apply, invoke
 from verax.dsl.lang.weak import strong
 
 Function = Callable[..., Any]
-
-
-def whole(g: Function, of: object, what: str, *, looks: bool) -> Function:
-    """g as users call it: inlined while a function is staged, else compiled as one program.
-
-    Args:
-        g: the transformed function.
-        of: the user's function in it.
-        what: the transformation.
-        looks: whether Python may decide on the values of concrete arguments.
-    """
-
-    @wraps(of, updated=())  # type: ignore[arg-type]
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if STACK.scope is not None:
-            return g(*args, **kwargs)
-        return compiled(g, args, kwargs, what=what, of=of, looks=looks)
-
-    return call
 
 
 def arrays(args: tuple[Any, ...], of: object) -> tuple[list[Any], TreeDef]:

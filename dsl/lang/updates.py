@@ -323,6 +323,7 @@ def dynamic_update_slice(
 ) -> AnyArray:
     """x with ``update`` at computed starts, one per dimension; starts are clipped as JAX does.
 
+    >>> import numpy as np
     >>> dynamic_update_slice(asarray(np.zeros(4)), asarray(np.ones(2)), [1]).tolist()
     [0.0, 1.0, 1.0, 0.0]
     """

@@ -25,11 +25,11 @@ from verax.dsl.lang.transform import (
     like,
     spread,
     staged,
-    whole,
     without_aux,
 )
 from verax.dsl.lang.treedef import TreeDef, build, flatten, mismatch, prefix_leaves
 from verax.dsl.lang.value import invoke
+from verax.dsl.lang.whole import whole
 
 R = TypeVar("R")
 

@@ -22,10 +22,10 @@ from verax.dsl.lang.key import Key, swap_axes
 from verax.dsl.lang.promotion import scalar_class
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import argument_path, as_argument, spend_inputs, spend_results, stage
-from verax.dsl.lang.transform import whole
 from verax.dsl.lang.treedef import TreeDef, broadcast, build, flatten
 from verax.dsl.lang.value import Value, apply, invoke
 from verax.dsl.lang.weak import strong
+from verax.dsl.lang.whole import whole
 
 Axes = Any
 """An int or None for everything, or a tree of them that is a prefix of the arguments."""

@@ -366,6 +366,35 @@ def test_a_mesh_larger_than_the_machine_is_refused() -> None:
     assert error.value.fix == ("start Python with the environment variable VERAX_CPU_DEVICES=64")
 
 
+def test_many_runs_with_collectives_may_be_in_flight() -> None:
+    """XLA would end the process where two of them hold each other's threads."""
+    b = Builder()
+    x = b.input(T)
+    p = b.finish([b.emit(MUL, b.emit(DOT, x, x), b.emit(splat(0.5, T)))])
+    q = doubled()
+    t = on(MESH, (("data",), ("model",)))
+    step = backend().executable(p, (t,), (t.spec,))
+    double = backend().executable(q, (t,), (t.spec,))
+    assert len(step.comm) > 0 == len(double.comm)
+    eye = np.eye(8, dtype=np.float32)
+    ends: list[Buffer] = []
+
+    def work() -> None:
+        y = backend().put(eye, t)
+        for _ in range(60):
+            (y,) = double(step([y]))
+        ends.append(y)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    for y in ends:
+        np.testing.assert_array_equal(backend().get(y), eye)
+
+
 def test_keys_pass_through_a_mesh() -> None:
     """They lie on the first device outside, and whole on every device inside."""
     b = Builder()

@@ -130,6 +130,17 @@ def test_other_libraries() -> None:
     equal(c.from_dlpack(np.arange(3.0)), np.arange(3.0))
 
 
+@pytest.mark.parametrize("x", ["ab", None, {"a": 1}, {1, 2}, object], ids=repr)
+def test_what_is_no_array(x: Any) -> None:
+    with pytest.raises(DTypeError, match="asarray takes numbers, lists of numbers and arrays, got"):
+        c.asarray(x)
+
+
+def test_numpy_dtypes_that_are_not_taken() -> None:
+    with pytest.raises(DTypeError, match="dtype\\('<U1'\\) is not a dtype"):
+        c.asarray(np.array(["a"]))
+
+
 def test_astype() -> None:
     x = c.array([1.7, -2.5, 300.0])
     equal(c.astype(x, int32), host([1, -2, 300], np.int32))

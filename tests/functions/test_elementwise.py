@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from tests.functions.cases_elementwise import BINARY, UNARY, Case
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -242,6 +243,44 @@ def test_select_takes_the_first_that_holds() -> None:
     np.testing.assert_array_equal(got.numpy(), np.select([x < 2, x < 4], [x * 10, x * 100], -1))
     with pytest.raises(ShapeError, match="select takes one choice per condition"):
         e.select([x < 2], [])
+
+
+def test_the_rest_in_one_program() -> None:
+    x = np.array([0.5, 1.5, 3.25])
+    n = np.array([0.0, 1.0, 2.0])
+    edges = np.array(EDGES)
+
+    def f(x: Any, n: Any, edges: Any) -> dict[str, Any]:
+        return {
+            "polygamma": e.polygamma(n, x),
+            "nextafter": e.nextafter(x, 10.0),
+            "isposinf": e.isposinf(edges),
+            "isneginf": e.isneginf(edges),
+            "gelu": e.gelu(x, approximate=False),
+            "leaky_relu": e.leaky_relu(edges[:7], 0.25),
+            "elu": e.elu(-x, 2.0),
+            "celu": e.celu(-x, 2.0),
+            "nan_to_num": e.nan_to_num(edges, nan=1.0, posinf=2.0, neginf=-2.0),
+            "true_divide": e.true_divide(x, n + 1),
+        }
+
+    got = jit(f)(x, n, edges)
+    wanted = {
+        "polygamma": special.polygamma(n, x),
+        "nextafter": np.nextafter(x, 10.0),
+        "isposinf": np.isposinf(edges),
+        "isneginf": np.isneginf(edges),
+        "gelu": x * special.ndtr(x),
+        "leaky_relu": np.where(edges[:7] > 0, edges[:7], 0.25 * edges[:7]),
+        "elu": 2 * np.expm1(-x),
+        "celu": 2 * np.expm1(-x / 2),
+        "nan_to_num": np.nan_to_num(edges, nan=1.0, posinf=2.0, neginf=-2.0),
+        "true_divide": x / (n + 1),
+    }
+    assert set(got) == set(wanted)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(got[name].numpy(), value, 1e-13, err_msg=name)
+    assert got["nextafter"].tolist() == wanted["nextafter"].tolist()
 
 
 def test_clip() -> None:

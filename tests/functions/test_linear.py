@@ -74,7 +74,7 @@ def test_products() -> None:
             lambda xp, v, w, a, b, t, z: xp.cross(v, w),
             lambda xp, v, w, a, b, t, z: xp.cross(t, v),
             lambda xp, v, w, a, b, t, z: xp.cross(a.T, b.T[:, :2], axis=0),
-            lambda xp, v, w, a, b, t, z: v @ b.T + a @ v,
+            lambda xp, v, w, a, b, t, z: a @ (v @ b.T)[:3] + a @ v,
         ],
         v,
         w,

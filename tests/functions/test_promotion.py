@@ -284,7 +284,9 @@ def test_the_whole_message_of_a_scalar_that_does_not_fit() -> None:
     assert str(info.value).splitlines()[0] == (
         "[verax-dtype] add: the Python scalar 300 does not fit int8, which holds -128 to 127"
     )
-    assert info.value.fix == "convert the array to a wider dtype first: x.astype(...)"
+    assert info.value.fix == (
+        "take a wider dtype: x.astype(...) of the array that it meets, or dtype=..."
+    )
 
 
 def test_conversions_that_change_a_value() -> None:

@@ -256,8 +256,8 @@ def test_what_is_frozen_has_an_identity(value: Any) -> None:
 
 
 def test_identities_of_equal_and_of_different_values() -> None:
-    def of(v: Any) -> int:
-        return identity(lambda: v).number
+    def of(v: Any) -> Any:
+        return identity(lambda: v).key
 
     assert of(Frozen(2.0)) == of(Frozen(2.0)) != of(Frozen(3.0))
     assert of((1, "a")) == of((1, "a")) != of((1.0, "a"))
@@ -353,3 +353,25 @@ def test_a_value_that_python_reads_of_a_captured_array_is_seen() -> None:
 
     two = vx.asarray(2)
     assert [float(of(n)) for n in (two, vx.asarray(3), two)] == [2.5, 3.5, 2.5]
+
+
+def test_python_scalars_of_unjitted_transformations_may_be_used_as_python_scalars() -> None:
+    def repeated(x: Any, n: Any) -> Any:
+        return sum([x * k for k in range(n)])
+
+    f = vx.vmap(repeated, in_axes=(0, None))
+    before = TOTAL.staged
+    got = [f(vx.ones((2,)), n).tolist() for n in (2, 3, 4, 2)]
+    assert got == [[1.0, 1.0], [3.0, 3.0], [6.0, 6.0], [1.0, 1.0]]
+    assert TOTAL.staged == before + 3
+    scaled = vx.vmap(lambda x, s: x * math.sin(s), in_axes=(0, None))
+    assert [scaled(vx.ones((1,)), s).item() for s in (0.5, 1.5)] == pytest.approx(
+        [math.sin(0.5), math.sin(1.5)]
+    )
+
+
+def test_integers_of_unjitted_transformations_that_change_become_inputs() -> None:
+    g = vx.grad(lambda x, i: x * i + 13.0)
+    before = TOTAL.staged
+    assert [float(g(ONE, i)) for i in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert TOTAL.staged == before + 2

@@ -26,7 +26,7 @@ def same(a: Any, b: Any) -> None:
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-6)
 
 
-# grad ----------------------------------------------------------------------------------------------
+# grad --------------------------------------------------------------------------------------------
 
 
 def test_grad_of_trees_argnums_and_keywords() -> None:
@@ -65,8 +65,8 @@ def test_grad_keeps_dtypes() -> None:
 def test_complex_gradients_follow_the_transpose_without_conjugation() -> None:
     z = vx.asarray(1.0 + 2.0j)
     same(vx.grad(lambda z: vx.real(z * vx.conj(z)))(z), 2.0 - 4.0j)
-    same(vx.grad(lambda z: vx.real(z))(z), 1.0 + 0.0j)
-    same(vx.grad(lambda z: vx.imag(z))(z), 0.0 - 1.0j)
+    same(vx.grad(vx.real)(z), 1.0 + 0.0j)
+    same(vx.grad(vx.imag)(z), 0.0 - 1.0j)
     same(vx.grad(lambda z: z * z * z, holomorphic=True)(z), 3.0 * (1.0 + 2.0j) ** 2)
     same(vx.jacfwd(lambda z: z * z, holomorphic=True)(z), 2.0 + 4.0j)
     step = z - 0.1 * vx.conj(vx.grad(lambda z: vx.abs(z) ** 2)(z))
@@ -77,9 +77,6 @@ def test_complex_and_other_results_that_grad_refuses() -> None:
     def text(f: Callable[..., Any], *args: Any, **options: Any) -> str:
         got = message(vx.DerivativeError, lambda: vx.grad(f, **options)(*args))
         return "\n".join(x for x in got.split("\n") if not x.startswith("  at "))
-
-    where = "text.<lambda> (test_transform.py:L)"
-    del where
 
     def squares(z: Any) -> Any:
         return z * z
@@ -117,11 +114,11 @@ def test_arguments_that_are_not_there() -> None:
     assert got.split("\n")[0] == (
         "[verax-structure] grad of loss (test_transform.py:L): argnums is 'x', not ints"
     )
-    got = message(vx.StructureError, lambda: vx.grad(lambda x: vx.sum(x), has_aux=True)(X))
+    got = message(vx.StructureError, lambda: vx.grad(vx.sum, has_aux=True)(X))
     assert "has_aux=True needs (result, aux)" in got
 
 
-# vjp, jvp, linearize -------------------------------------------------------------------------------
+# vjp, jvp, linearize -----------------------------------------------------------------------------
 
 
 def pair(p: Any, n: Any) -> Any:
@@ -158,7 +155,7 @@ def test_jvp_of_trees_with_integers() -> None:
     same(dy, {"y": X + 2.0, "n": None})
     same(vx.jvp(pair, (PARAMS, N), ({"w": None, "b": 1.0}, None))[1], {"y": X, "n": None})
     same(vx.jvp(lambda x: (x * x, x), (3.0,), (2.0,), has_aux=True), (9.0, 12.0, 3.0))
-    same(vx.jvp(lambda x: vx.floor(x), (X,), (X,))[1], X * 0.0)
+    same(vx.jvp(vx.floor, (X,), (X,))[1], X * 0.0)
 
 
 def test_linearize() -> None:
@@ -196,7 +193,7 @@ def test_tangents_that_do_not_fit() -> None:
     )
 
 
-# vmap ----------------------------------------------------------------------------------------------
+# vmap --------------------------------------------------------------------------------------------
 
 A = vx.asarray(np.arange(24.0).reshape(2, 3, 4))
 
@@ -253,7 +250,7 @@ def test_vmap_that_does_not_fit() -> None:
     assert got.startswith(name)
     assert got.endswith(": in_axes has 3 entries, and the call has 2 positional arguments")
     assert text(lambda: vx.vmap(f, in_axes=({"v": 0},))({"w": X})).endswith(
-        ": in_axes: ({'v': *},) is not a prefix of ({'w': *},) at [0]"
+        ": in_axes: {'v': *} is not a prefix of {'w': *} at [0]"
     )
     assert text(lambda: vx.vmap(f, in_axes=0.5)(X)) == (
         "vmap: in_axes has 0.5 for x, not an int or None"
@@ -266,7 +263,7 @@ def test_vmap_that_does_not_fit() -> None:
     )
 
 
-# Jacobians -----------------------------------------------------------------------------------------
+# Jacobians ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jacobian", [vx.jacfwd, vx.jacrev])
@@ -297,12 +294,10 @@ def test_hessian_of_trees() -> None:
 
 def test_jacobians_that_do_not_exist() -> None:
     def text(make: Callable[[], Any]) -> str:
-        return message(vx.DerivativeError, make).split("\n")[0].split("test_transform.py:L): ")[-1]
+        return message(vx.DerivativeError, make).split("\n")[0].split(".py:L): ")[-1]
 
     assert text(lambda: vx.jacrev(lambda x: {"n": vx.argmax(x)})(X)) == (
         "the result['n'] is int32[], which has no derivative"
     )
     assert text(lambda: vx.jacfwd(lambda x: x * 1j)(X)) == "the result is complex64[3]"
-    assert text(lambda: vx.jacfwd(lambda z: vx.abs(z))(vx.asarray(1j))) == (
-        "an argument is complex64[]"
-    )
+    assert text(lambda: vx.jacfwd(vx.abs)(vx.asarray(1j))) == ("an argument is complex64[]")

@@ -62,7 +62,7 @@ FLOATS: dict[str, tuple[Write, Write]] = {
     "x * -1": (lambda x: x * -1.0, lambda x: -x),
     "x * 0 stays": (lambda x: x * 0.0, lambda x: x * 0.0),
     "x / 1": (lambda x: x / 1.0, lambda x: x),
-    "-(-x)": (lambda x: -(-x), lambda x: x),
+    "-(-x)": (lambda x: (-x).apply(NEG), lambda x: x),
     "max(x, x)": (lambda x: x.apply(MAX, x), lambda x: x),
     "min(x, x)": (lambda x: x.apply(MIN, x), lambda x: x),
     "2 * 3": (lambda x: x + x.like(2.0) * 3.0, lambda x: x + 6.0),

@@ -1,0 +1,336 @@
+"""Cumulative functions, sorting, searching and binning: NumPy and SciPy are the oracles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, special
+
+import verax as vx
+from tests.functions.oracle import agree, check_gradient, close, told
+from verax.compiler.ir.sizes import dim
+from verax.dsl.lang import cumulative, searching, sorting
+
+Array = npt.NDArray[Any]
+NAN = math.nan
+RNG = np.random.default_rng(2)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> tuple[Array, int]:
+    """An array with ties and an axis, which may be longer than a block."""
+    shape = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    axis = draw(st.integers(0, len(shape) - 1))
+    shape[axis] = draw(st.sampled_from([0, 1, 2, 5, 16, 17, 40]))
+    values = draw(st.lists(st.integers(-2, 2), min_size=1, max_size=9))
+    return np.resize(np.array(values, np.float32), shape), axis
+
+
+# cumulative ---------------------------------------------------------------------------------------
+
+
+@given(lines(), st.booleans())
+def test_cumulative(case: tuple[Array, int], reverse: bool) -> None:
+    x, axis = case
+    back = np.flip(x, axis) if reverse else x
+
+    def all_of(x: Any) -> list[Any]:
+        how: Any = {"axis": axis, "reverse": reverse}
+        return [
+            vx.cumulative_sum(x, **how),
+            vx.cumulative_prod(x, **how),
+            vx.cummax(x, **how),
+            vx.cummin(x, **how),
+            vx.cumlogsumexp(x, **how),
+            vx.cumulative_sum(x, include_initial=True, **how),
+        ]
+
+    want = [
+        np.cumsum(back, axis),
+        np.cumprod(back, axis),
+        np.maximum.accumulate(back, axis),
+        np.minimum.accumulate(back, axis),
+        np.logaddexp.accumulate(back, axis),
+        np.cumulative_sum(back, axis=axis, include_initial=True),
+    ]
+    for got, expected in zip(vx.jit(all_of)(x), want):
+        close(got, np.flip(expected, axis) if reverse else expected)
+
+
+def test_cumulative_of_a_long_line() -> None:
+    x = RNG.normal(size=5000).astype(np.float32)
+    close(vx.cumulative_sum(x), np.cumsum(x.astype(np.float64)), 1e-3)
+    close(cumulative.cumsum(x.reshape(2, -1)), np.cumsum(x.astype(np.float64)), 1e-3)
+    i = np.arange(-60, 60, dtype=np.int8)
+    assert vx.cumulative_sum(i).tolist() == np.cumsum(i).tolist()
+    assert vx.cummax(vx.asarray([False, True, False])).tolist() == [False, True, True]
+    z = vx.asarray([1.0, 0.0, NAN, 2.0])
+    close(vx.cummax(z), [1, 1, NAN, NAN])
+
+
+@pytest.mark.parametrize("n", [5, 37])
+def test_gradients_of_cumulative_functions(n: int) -> None:
+    x = RNG.normal(size=n)
+    x[2] = 0
+    for reverse in (False, True):
+        check_gradient(
+            lambda x, r=reverse: [
+                vx.cumulative_sum(x, reverse=r),
+                vx.cumulative_prod(x, reverse=r),
+                vx.cummax(x, reverse=r),
+                vx.cumlogsumexp(x, reverse=r),
+            ],
+            x,
+        )
+    ties = vx.jit(vx.jacrev(vx.cummax))(vx.asarray([1.0, 1.0, 0.0]))
+    close(ties, [[1, 0, 0], [0.5, 0.5, 0], [0.5, 0.5, 0]])
+
+
+def test_differences_and_integrals() -> None:
+    x, t = RNG.normal(size=(3, 4)).astype(np.float32), np.array([0.0, 0.5, 2.0, 3.0], np.float32)
+    agree(
+        [
+            lambda xp, x, t: xp.diff(x),
+            lambda xp, x, t: xp.diff(x, 2, axis=0),
+            lambda xp, x, t: xp.diff(x, 0),
+            lambda xp, x, t: xp.diff(x, 7),
+            lambda xp, x, t: xp.diff(x > 0),
+            lambda xp, x, t: xp.diff(x, prepend=0.0, append=x[:, :2]),
+            lambda xp, x, t: xp.trapezoid(x),
+            lambda xp, x, t: xp.trapezoid(x, t),
+            lambda xp, x, t: xp.trapezoid(x, dx=0.25, axis=0),
+            lambda xp, x, t: xp.trapezoid(x, x + t, axis=1),
+            lambda xp, x, t: xp.trapezoid(x.T, t, axis=0),
+        ],
+        x,
+        t,
+    )
+    assert integrate.trapezoid(x[0], t) == pytest.approx(float(vx.trapezoid(x[0], t)), rel=1e-5)
+
+
+# order --------------------------------------------------------------------------------------------
+
+
+@given(lines())
+def test_sorting_is_numpys(case: tuple[Array, int]) -> None:
+    x, axis = case
+    if x.shape[axis] == 0:
+        return
+    x = np.where(x == 2, np.float32(NAN), x)
+    k = (x.shape[axis] + 1) // 2
+
+    def all_of(x: Any) -> list[Any]:
+        return [
+            vx.sort(x, axis),
+            vx.argsort(x, axis),
+            vx.sort(x, None),
+            vx.sort(x, axis, descending=True),
+            vx.argsort(x, axis, descending=True),
+            *vx.top_k(x, k, axis),
+            vx.lexsort([vx.zeros_like(x), x], axis),
+        ]
+
+    down = np.flip(np.sort(x, axis), axis)
+    order = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    top = np.take(order, range(k), axis)
+    up = np.argsort(x, axis, kind="stable")
+    want = [np.sort(x, axis), up, np.sort(x, None), down, order]
+    want += [np.take_along_axis(x, top, axis), top, up]
+    for got, expected in zip(vx.jit(all_of)(x), want):
+        close(got, expected)
+
+
+def test_keys_and_values() -> None:
+    a, b = np.array([2, 1, 2, 1]), np.array([0.5, 2.0, 0.25, 1.0])
+    found = sorting.sort_with([a, b], np.arange(4))
+    assert [y.tolist() for y in found] == [[1, 1, 2, 2], [1.0, 2.0, 0.25, 0.5], [3, 1, 2, 0]]
+    assert vx.lexsort([b, a]).tolist() == np.lexsort([b, a]).tolist()
+    x = RNG.normal(size=(3, 5))
+    check_gradient(lambda x: [vx.sort(x, 0), vx.sort(x, descending=True), vx.top_k(x, 2)[0]], x)
+
+
+# search -------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.integers(-5, 5), min_size=1, max_size=80),
+    st.lists(st.integers(-6, 6), min_size=1, max_size=9),
+    st.booleans(),
+)
+def test_searchsorted(a: list[int], v: list[int], floating: bool) -> None:
+    x, y = (np.array(z, np.float32 if floating else np.int32) for z in (sorted(a), v))
+    if floating:
+        x, y = (np.sort(np.where(x > 3, NAN, x)).astype("f4"), np.where(y > 3, NAN, y).astype("f4"))
+    agree(
+        [
+            lambda xp, x, y: xp.searchsorted(x, y),
+            lambda xp, x, y: xp.searchsorted(x, y, side="right"),
+            lambda xp, x, y: xp.searchsorted(x, y[0]),
+            lambda xp, x, y: xp.isin(y, x),
+            lambda xp, x, y: xp.isin(x, y, invert=True),
+        ],
+        x,
+        y,
+    )
+
+
+@given(lines())
+def test_nonzero(case: tuple[Array, int]) -> None:
+    x, _ = case
+    want = np.nonzero(x)
+    n = len(want[0])
+    for got, expected in zip(vx.nonzero(x), want):
+        close(got, expected)
+    many, few = vx.jit(
+        lambda x: (vx.nonzero(x, size=n + 3, fill_value=-1), vx.nonzero(x, size=n // 2))
+    )(x)
+    for a, b, expected in zip(many, few, want):
+        close(a, np.concatenate([expected, [-1] * 3]))
+        close(b, expected[: n // 2])
+
+
+def test_positions_of_nonzero() -> None:
+    x = np.array([[0, 2, 0], [3, 0, 4]])
+    close(vx.argwhere(x), np.argwhere(x))
+    close(vx.flatnonzero(x), np.flatnonzero(x))
+    assert vx.flatnonzero(x, size=4, fill_value=9).tolist() == [1, 3, 5, 9]
+    assert vx.argwhere(vx.asarray(x), size=1).tolist() == [[0, 1]]
+
+
+@given(lines())
+def test_unique(case: tuple[Array, int]) -> None:
+    x, _ = case
+    if not x.size:
+        return
+    x = np.where(x == 2, np.float32(NAN), x)
+    want = np.unique(x, True, True, True)
+    n = len(want[0])
+    for got, expected in zip(vx.unique(x), want):
+        close(got, np.reshape(expected, got.shape))
+    more = vx.jit(lambda x: tuple(vx.unique(x, size=n + 2, fill_value=7)))(x)
+    close(more[0], [*want[0], 7, 7])
+    close(more[1][:n], want[1])
+    close(more[2], want[2].reshape(x.shape))
+    close(more[3], [*want[3], 0, 0])
+    close(vx.unique(vx.asarray(x), size=1).values, want[0][:1])
+
+
+# bins ---------------------------------------------------------------------------------------------
+
+
+def test_bins() -> None:
+    x = RNG.normal(size=50).astype(np.float32)
+    i, edges = RNG.integers(0, 6, 50), np.array([-1.0, 0.0, 0.5, 2.0], np.float32)
+    x[:3] = edges[:3]
+    agree(
+        [
+            lambda xp, x, i, e: xp.digitize(x, e),
+            lambda xp, x, i, e: xp.digitize(x, e, right=True),
+            lambda xp, x, i, e: xp.digitize(x, e[::-1]),
+            lambda xp, x, i, e: xp.digitize(x, e[::-1], right=True),
+            lambda xp, x, i, e: xp.interp(x, e, e * e),
+            lambda xp, x, i, e: xp.interp(x, e, e * e, left=-1.0, right=5.0),
+        ],
+        x,
+        i,
+        edges,
+    )
+    close(vx.bincount(i, length=8), np.bincount(i, minlength=8))
+    close(vx.bincount(i, x, length=6), np.bincount(i, x), 1e-5)
+    assert vx.bincount(vx.asarray([-1, 0, 9, 1, 1]), length=3).tolist() == [1, 2, 0]
+    assert vx.bincount(np.array([200, 3], "u1"), length=4).tolist() == [0, 0, 0, 1]
+    for how in ({}, {"bins": 4}, {"bins": edges}, {"bins": 5, "range": (-1.0, 1.0)}):
+        for more in ({}, {"density": True}, {"weights": np.abs(x)}):
+            counts, at = vx.histogram(x, **how, **more)  # type: ignore[arg-type]
+            want, places = np.histogram(x, **how, **more)  # type: ignore[call-overload]
+            close(at, places)
+            close(counts, want, 1e-4)
+
+
+def test_gradient_of_interpolation() -> None:
+    x, at, y = np.array([-2.0, 0.1, 0.7, 3.0]), np.array([-1.0, 0.0, 0.5, 2.0]), RNG.normal(size=4)
+    check_gradient(vx.interp, x, at, y)
+
+
+# symbols, errors ----------------------------------------------------------------------------------
+
+
+def test_symbolic_sizes() -> None:
+    t, v = vx.spec((dim("n"), 4)), vx.spec((dim("n"),))
+
+    def shape(f: Any, t: Any) -> str:
+        return str(vx.jit(f).stage(t).out_types[0])
+
+    for f in (vx.cumulative_sum, vx.cummax, vx.cumlogsumexp, vx.sort):
+        assert shape(lambda x, f=f: f(x, axis=0), t) == "float32[n,4]"
+    assert shape(lambda x: vx.diff(x, axis=0), t) == "float32[n-1,4]"
+    assert shape(lambda x: vx.searchsorted(x, x), v) == "int32[n]"
+    assert shape(lambda x: vx.nonzero(x, size=3)[1], t) == "int32[3]"
+
+
+def test_cumulative_by_definition() -> None:
+    x = RNG.normal(size=(3, 7)).astype(np.float32)
+    for kind in ("sum", "prod", "max", "min", "logsumexp"):
+        both = vx.jit(
+            lambda x, kind=kind: (
+                cumulative._by_definition(kind, x, 1),
+                cumulative._scan(kind, x, 1),
+            )
+        )(x)
+        close(both[0], both[1])
+    close(special.logsumexp(x, 1), vx.cumlogsumexp(x, 1)[:, -1])
+
+
+A = vx.zeros((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (
+            lambda: vx.searchsorted(A, 1.0),
+            "[verax-shape] searchsorted takes a sorted vector, got float32[2,3]\n  fix:"
+            " vx.vmap(vx.searchsorted)",
+        ),
+        (
+            lambda: vx.top_k(A, 4),
+            "[verax-shape] top_k: dimension 1 of float32[2,3] has 3 elements, not 4",
+        ),
+        (
+            lambda: vx.sort(vx.zeros(2, dtype=vx.complex64)),
+            "[verax-dtype] sort: complex numbers have no order, got complex64[2]\n  fix: sort of"
+            " absolute values: vx.sort(abs(x))",
+        ),
+        (
+            lambda: vx.bincount(A, length=3),
+            "[verax-dtype] bincount counts integers, got float32[6]\n  fix: x.astype(vx.int32)",
+        ),
+        (
+            lambda: vx.diff(A, -1),
+            "[verax-shape] diff: the order -1 is negative",
+        ),
+    ],
+)
+def test_errors(wrong: Any, text: str) -> None:
+    assert told(wrong) == text
+
+
+@pytest.mark.parametrize("name", ["nonzero", "unique", "flatnonzero", "argwhere"])
+def test_a_size_that_depends_on_values(name: str) -> None:
+    def f(x: Any) -> Any:
+        return getattr(searching, name)(x)
+
+    line = f.__code__.co_firstlineno
+    asked = "nonzero" if name != "unique" else name
+    got = "float32[6]" if name == "flatnonzero" else "float32[2,3]"
+    assert told(lambda: vx.jit(f)(A)) == (
+        f"[verax-concrete] {asked}: the size of the result depends on the values of {got}, which"
+        f" has none while test_a_size_that_depends_on_values.f (tests/functions/test_order.py:"
+        f"{line}) is being staged\n  fix: say how many there are: vx.{asked}(x, size=n)"
+    )
