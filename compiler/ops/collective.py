@@ -10,10 +10,10 @@ it is; AllReduce and ReduceScatter finish a reduction whose terms lie on differe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from verax.compiler.ir.dtypes import DType, bool_, int8, int16, int32, int64
+from verax.compiler.ir.dtypes import DType, bool_, int8, int16, int32, int64, real_of
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.op import (
     Again,
@@ -139,6 +139,38 @@ def _flipped(e: Emitter, x: str, t: ArrayType) -> str:
     return e.op(f"stablehlo.xor {x}, {flip} : {t.mlir}")
 
 
+def by_parts(
+    e: Emitter,
+    x: str,
+    t: ArrayType,
+    out: ArrayType,
+    write: Callable[[Emitter, str, ArrayType, ArrayType], str],
+) -> str:
+    """A sum of complex numbers as one of reals, their parts along a new last dimension.
+
+    XLA's simplifier aborts the process at a sum of complex constants over devices.
+    """
+    real = real_of(t.dtype)
+    part, last = ArrayType(t.shape, real), ArrayType((*t.shape, 1), real)
+    parts = []
+    for name in ("real", "imag"):
+        y = e.op(f"stablehlo.{name} {x} : ({t.mlir}) -> {part.mlir}")
+        parts.append(e.op(f"stablehlo.reshape {y} : ({part.mlir}) -> {last.mlir}"))
+    both, summed = ArrayType((*t.shape, 2), real), ArrayType((*out.shape, 2), real)
+    x = e.op(
+        f"stablehlo.concatenate {', '.join(parts)}, dim = {t.ndim} : "
+        f"({last.mlir}, {last.mlir}) -> {both.mlir}"
+    )
+    x = write(e, x, both, summed)
+    part, last = ArrayType(out.shape, real), ArrayType((*out.shape, 1), real)
+    whole = "".join(f"0:{n}, " for n in out.shape)
+    parts = []
+    for i in (0, 1):
+        y = e.op(f"stablehlo.slice {x} [{whole}{i}:{i + 1}] : ({summed.mlir}) -> {last.mlir}")
+        parts.append(e.op(f"stablehlo.reshape {y} : ({last.mlir}) -> {part.mlir}"))
+    return e.op(f"stablehlo.complex {', '.join(parts)} : ({part.mlir}, {part.mlir}) -> {out.mlir}")
+
+
 class AllReduce(Collective, name="all_reduce"):
     """Every device gets the reduction of all; ``kind`` is add, mul, max, min, and, or."""
 
@@ -157,12 +189,14 @@ class AllReduce(Collective, name="all_reduce"):
             return self._bitwise(e, x, t)
         if self.kind in ("max", "min") and t.dtype.is_float:
             return self._ordered(e, x, t)
-        return self._reduce(e, x, t)
+        if self.kind == "add" and t.dtype.is_complex:
+            return by_parts(e, x, t, out, self._reduce)
+        return self._reduce(e, x, t, out)
 
-    def _reduce(self, e: Emitter, x: str, t: ArrayType) -> str:
+    def _reduce(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
         return e.op(
             f'"stablehlo.all_reduce"({x}) <{{{self.header(e)}, use_global_device_ids}}> '
-            f"{_reducer(self.kind, t)} : ({t.mlir}) -> {t.mlir}"
+            f"{_reducer(self.kind, t)} : ({t.mlir}) -> {out.mlir}"
         )
 
     def _ordered(self, e: Emitter, x: str, t: ArrayType) -> str:
@@ -176,7 +210,7 @@ class AllReduce(Collective, name="all_reduce"):
         x = e.op(f"stablehlo.bitcast_convert {x} : ({t.mlir}) -> {bits.mlir}")
         x = _flipped(e, x, bits)
         x = e.op(f"stablehlo.select {nan}, {extreme}, {x} : {mask}, {bits.mlir}")
-        x = _flipped(e, self._reduce(e, x, bits), bits)
+        x = _flipped(e, self._reduce(e, x, bits, bits), bits)
         return e.op(f"stablehlo.bitcast_convert {x} : ({bits.mlir}) -> {t.mlir}")
 
     def _bitwise(self, e: Emitter, x: str, t: ArrayType) -> str:
@@ -220,8 +254,13 @@ class ReduceScatter(Collective, name="reduce_scatter"):
         return (self.shrunk(t, self.dim),)
 
     def write(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
+        if t.dtype.is_complex:
+            return by_parts(e, x, t, out, self._scatter)
+        return self._scatter(e, x, t, out)
+
+    def _scatter(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
         return e.op(
-            f'"stablehlo.reduce_scatter"({x}) <{{scatter_dimension = {self.dim} : i64, '
+            f'"stablehlo.reduce_scatter"({x}) <{{scatter_dimension = {dim} : i64, '
             f"{self.header(e)}, use_global_device_ids}}> {_reducer('add', t)} : "
             f"({t.mlir}) -> {out.mlir}"
         )

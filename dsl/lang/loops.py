@@ -255,7 +255,7 @@ class Rows:
         sizes: dict[Size, list[str]] = {}
         for x, path in zip(self.values, self.tree.paths()):
             if x.ndim == 0:
-                raise ShapeError(f"scan: xs{path} is {x.type}, which has no axis to go over")
+                raise ShapeError(f"scan: xs{path} is {x.described}, which has no axis to go over")
             sizes.setdefault(x.type.shape[0], []).append(f"xs{path}: {x.type}")
         if length is not None:
             sizes.setdefault(length, []).append(f"length: {length}")

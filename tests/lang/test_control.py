@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,8 @@ HALF = vx.ones((3,), dtype=vx.bfloat16)
 
 
 def text(kind: type[vx.VeraxError], make: Callable[[], Any]) -> str:
-    """The message without the line of the call."""
-    lines = message(kind, make).split("\n")
+    """The message without the line of the call; columns stand two spaces apart."""
+    lines = re.sub(r"(?<=\S) {2,}", "  ", message(kind, make)).split("\n")
     return "\n".join(line for line in lines if not line.startswith("  at "))
 
 
@@ -74,13 +75,13 @@ def test_branches_that_disagree() -> None:
     assert text(vx.ShapeError, lambda: vx.cond(True, yes, no, X)) == (
         "[verax-shape] cond: the branches differ\n"
         "           no (test_control.py:L)  yes (test_control.py:L)\n"
-        "    ['a']  float32[2]              float32[3]\n"
+        "    ['a']  float32[2]  float32[3]\n"
         "    (2 other leaves agree)"
     )
     assert text(vx.DTypeError, lambda: vx.cond(True, lambda: 1.5, lambda: vx.asarray(1))).split(
         "\n"
     )[2:] == [
-        "    the value  int32[]" + " " * 53 + "a Python float",
+        "    the value  int32[]  a Python float",
         "  fix: convert one of them: .astype(vx.int32)",
     ]
     assert text(vx.StructureError, lambda: vx.cond(True, yes, lambda x: (x, x), X)).split("\n")[
@@ -199,7 +200,7 @@ def test_carries_that_do_not_fit() -> None:
     state = {"i": 0, "x": X, "y": X}
     assert text(vx.ShapeError, lambda: vx.while_loop(lambda s: s["i"] < 3, body, state)) == (
         "[verax-shape] while_loop: body (test_control.py:L) gives another carry than it takes\n"
-        "           takes       gives\n"
+        "           takes  gives\n"
         "    ['x']  float32[3]  float32[2]\n"
         "    ['y']  float32[3]  int32[3]\n"
         "    (1 other leaf agrees)"
@@ -209,7 +210,7 @@ def test_carries_that_do_not_fit() -> None:
     ) == (
         "[verax-dtype] scan: test_carries_that_do_not_fit.<lambda>.<lambda> (test_control.py:L)"
         " gives another carry than it takes\n"
-        "               takes    gives\n"
+        "               takes  gives\n"
         "    the value  int32[]  float32[]\n"
         "  fix: convert one of them: .astype(vx.int32)"
     )
@@ -239,7 +240,7 @@ def test_lengths_and_options_that_do_not_fit() -> None:
         "[verax-shape] scan: without xs the length is not known\n  fix: length=10"
     )
     assert text(vx.ShapeError, lambda: vx.scan(step, X, 3.0)) == (
-        "[verax-shape] scan: xs is float32[], which has no axis to go over"
+        "[verax-shape] scan: xs is a Python float, which has no axis to go over"
     )
     assert text(vx.ShapeError, lambda: vx.scan(step, X, ROWS, unroll=0)) == (
         "[verax-shape] scan: unroll is 0, not an int >= 1"

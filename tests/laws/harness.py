@@ -5,7 +5,7 @@ from a ``Gen``; each law sets which sizes, dtypes and values the Gen gives, so t
 written once and serves all laws. What is chosen is recorded: the same sample can be made again with
 other values, which is what vectorize is tested with.
 
-A law states ``Claim``s: a program, its inputs, and what must hold of its outputs. The claims of
+A law states ``Claim``s: programs, their inputs, and what must hold of the outputs. The claims of
 several samples are compiled as one executable, because compiling is what the suite spends time on.
 """
 
@@ -291,11 +291,43 @@ def program_of(op: Op, types: Sequence[Type]) -> Program:
 
 @attrs.frozen(eq=False)
 class Claim:
-    """What must hold of the outputs of a program on some inputs."""
+    """Calls of programs on some inputs, and what must hold of all their outputs in order."""
 
-    program: Program
-    inputs: tuple[Array, ...] = attrs.field(converter=tuple_of)
+    calls: tuple[Call, ...] = attrs.field(converter=tuple)
     check: Callable[[list[Array]], None] = attrs.field()
+
+
+Call: TypeAlias = tuple[Program, Sequence[Array]]
+
+
+def settle(claims: Sequence[Claim]) -> None:
+    """Make the calls of all claims, and check each.
+
+    Every distinct program is compiled once, and all together as one executable, which is run as
+    often as some program is called: compiling is what takes the time.
+    """
+    pending: dict[Program, list[Sequence[Array]]] = {}
+    for claim in claims:
+        for p, inputs in claim.calls:
+            pending.setdefault(p, []).append(inputs)
+    results = {p: iter(outs) for p, outs in called(pending).items()}
+    for claim in claims:
+        claim.check([y for p, _ in claim.calls for y in next(results[p])])
+
+
+def called(pending: dict[Program, list[Sequence[Array]]]) -> dict[Program, list[list[Array]]]:
+    """What each program gives for each of its inputs."""
+    b = Builder()
+    outs = [y for p in pending for y in b.inline(p, [b.input(t) for t in p.in_types])]
+    whole = b.finish(outs)
+    results: dict[Program, list[list[Array]]] = {p: [] for p in pending}
+    for k in range(max(map(len, pending.values()), default=0)):
+        now = [inputs[min(k, len(inputs) - 1)] for inputs in pending.values()]
+        ys = run(whole, [x for inputs in now for x in inputs])
+        for p in pending:
+            results[p].append(ys[: len(p.outs)])
+            ys = ys[len(p.outs) :]
+    return results
 
 
 def run(p: Program, inputs: Sequence[Array]) -> list[Array]:
@@ -304,20 +336,6 @@ def run(p: Program, inputs: Sequence[Array]) -> list[Array]:
     types = p.in_types
     buffers = [device.put(x, physical(t)) for x, t in zip(inputs, types)]
     return [device.get(y) for y in device.executable(p, types)(buffers)]
-
-
-def settle(claims: Sequence[Claim]) -> None:
-    """Run the programs of all claims as one, and check each."""
-    b = Builder()
-    outs: list[int] = []
-    ends: list[int] = []
-    for claim in claims:
-        outs += b.inline(claim.program, [b.input(t) for t in claim.program.in_types])
-        ends.append(len(outs))
-    results = run(b.finish(outs), [x for claim in claims for x in claim.inputs])
-    for claim, end in zip(claims, ends):
-        n = len(claim.program.outs)
-        claim.check(results[end - n : end])
 
 
 # comparison --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.laws.harness import (
     Array,
+    Call,
     Case,
     Claim,
     Sample,
@@ -69,12 +70,6 @@ class Law:
 # helpers -----------------------------------------------------------------------------------------
 
 
-def beside(programs: Sequence[Program]) -> Program:
-    """The program that does all of them: their inputs in order, then their outputs in order."""
-    b = Builder()
-    return b.finish([y for p in programs for y in b.inline(p, [b.input(t) for t in p.in_types])])
-
-
 def pairing(xs: Sequence[Array], ys: Sequence[Array]) -> float:
     return float(sum(np.sum(x * y).real for x, y in zip(xs, ys)))
 
@@ -123,7 +118,7 @@ def agrees_with_reference(case: Case, s: Sequence[Sample], draw: Draw) -> list[C
         for y, w, t in zip(outs, wanted, types):
             assert_near(y, rounded(w, t), case, one)
 
-    return [Claim(one.program, one.operands, check)]
+    return [Claim([(one.program, one.operands)], check)]
 
 
 def jvp_is_difference(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
@@ -162,8 +157,8 @@ def _difference_claim(
             else:
                 assert not h, f"{what}: a tangent of type {t}"
 
-    inputs = [*xs, *vs, *moved(xs, mask, vs, STEP), *moved(xs, mask, vs, -STEP)]
-    return Claim(beside([q, p, p]), inputs, check)
+    ahead, behind = moved(xs, mask, vs, STEP), moved(xs, mask, vs, -STEP)
+    return Claim([(q, [*xs, *vs]), (p, ahead), (p, behind)], check)
 
 
 def second_derivative(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
@@ -218,7 +213,7 @@ def _linearized_claim(
             assert_close(a, b, 1e-12, f"linearize and jvp of {one}")
         assert_adjoint(jv, u, v, ju, f"linearize of {one} along {mask}")
 
-    return Claim(whole, [*one.operands, *v, *u], check)
+    return Claim([(whole, [*one.operands, *v, *u])], check)
 
 
 def _linear_claim(
@@ -236,7 +231,7 @@ def _linear_claim(
         n = len(p.outs)
         assert_adjoint(outs[:n], u, v, outs[n:], f"transpose of {one} in {sorted(operands)}")
 
-    return Claim(beside([p, back]), [*inputs, *of(xs, fixed), *u], check)
+    return Claim([(p, inputs), (back, [*of(xs, fixed), *u])], check)
 
 
 def assert_adjoint(
@@ -271,6 +266,7 @@ def _batch_claim(case: Case, rows: Sequence[Sample], p: Program, mask: tuple[boo
         for i, m in enumerate(mask)
     ]
     single = [[(r if m else first).operands[i] for i, m in enumerate(mask)] for r in rows]
+    calls = [(q, stacked), *[(p, xs) for xs in single]]
 
     def check(outs: list[Array]) -> None:
         k = len(p.outs)
@@ -279,7 +275,7 @@ def _batch_claim(case: Case, rows: Sequence[Sample], p: Program, mask: tuple[boo
             got = outs[i] if out_mapped[i] else np.stack([outs[i]] * n)
             assert_near(got, want, case, f"vectorize of {first}, mapped {mask}")
 
-    return Claim(beside([q, *[p] * n]), [*stacked, *[x for xs in single for x in xs]], check)
+    return Claim(calls, check)
 
 
 def shards_glue(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
@@ -305,9 +301,9 @@ def _cut_claim(
     op = one.op.local(cut, xts, yts)
     q = program_of(op, xts)
     assert q.out_types == tuple(yts), f"{one}: cut by {cut} gives {q.out_types}, expected {yts}"
-    inputs = list(one.operands)
+    calls: list[Call] = [(p, one.operands)]
     for at in shards:
-        inputs += [piece(x, d, env, cut, at) for x, d in zip(one.operands, f.ins)]
+        calls.append((q, [piece(x, d, env, cut, at) for x, d in zip(one.operands, f.ins)]))
 
     def check(outs: list[Array]) -> None:
         k = len(p.outs)
@@ -316,7 +312,7 @@ def _cut_claim(
             got = glue(parts, shards, dims, f, env, cut, outs[i])
             assert_near(got, outs[i], case, f"{one} cut by {cut} as {op!r}")
 
-    return Claim(beside([p, *[q] * len(shards)]), inputs, check)
+    return Claim(calls, check)
 
 
 def local_type(

@@ -16,7 +16,7 @@ from tests.laws.laws import LAWS, Law
 from verax.compiler.ir.dtypes import ALL
 
 CASES: tuple[Case, ...] = (*POINTWISE, *STRUCTURAL)
-EXAMPLES = max(2, settings().max_examples // 4)  # each is a batch of samples
+EXAMPLES = max(2, settings().max_examples // 6)  # each is a batch of samples
 PHASES = (Phase.generate, Phase.shrink)
 
 

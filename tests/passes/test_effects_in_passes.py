@@ -68,11 +68,11 @@ def count(p: Program) -> int:
 def loud(write: Write) -> Write:
     """The same, after a shout about the first input."""
 
-    def f(x: Term, *xs: Term) -> object:
+    def f(x: Term, *xs: Term) -> Sequence[Term] | Term:
         shout(x)
         return write(x, *xs)
 
-    return f  # type: ignore[return-value]
+    return f
 
 
 step = written(f64(), f64())(loud(lambda c, x: [c, x]))

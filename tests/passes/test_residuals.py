@@ -7,7 +7,7 @@ from itertools import chain, combinations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.passes import zoo
@@ -75,6 +75,7 @@ def every_plan(b: Builder, needed: list[int], free: set[int]) -> Iterable[Plan]:
 
 
 @given(st.integers(0, 1 << 32))
+@settings(max_examples=max(100, settings().max_examples))
 def test_no_other_choice_costs_less(seed: int) -> None:
     rng = Random(seed)
     b = random_graph(rng, 9)
