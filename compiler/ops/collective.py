@@ -260,7 +260,7 @@ class ReduceScatter(Collective, name="reduce_scatter"):
 
     def _scatter(self, e: Emitter, x: str, t: ArrayType, out: ArrayType) -> str:
         return e.op(
-            f'"stablehlo.reduce_scatter"({x}) <{{scatter_dimension = {dim} : i64, '
+            f'"stablehlo.reduce_scatter"({x}) <{{scatter_dimension = {self.dim} : i64, '
             f"{self.header(e)}, use_global_device_ids}}> {_reducer('add', t)} : "
             f"({t.mlir}) -> {out.mlir}"
         )

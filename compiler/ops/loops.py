@@ -98,7 +98,7 @@ class While(Control, name="while"):
         if self.bound is None:
             raise DerivativeError(
                 "reverse mode through a while loop needs a bound on the number of its steps",
-                fix="while_loop(cond, body, init, max_steps=100)",
+                fix="while_loop(cond_fun, body_fun, init, max_steps=100)",
                 places=places(b.span),
             )
         return self.as_scan().split(b, xs, again)
@@ -286,9 +286,7 @@ class Scan(Control, name="scan"):
         """Write the known half: the scan, and what its residuals need outside of it."""
         c, k = unknown.consts.count(False), unknown.carry.count(False)
         inputs = present([x for x, u in zip(xs, unknown.all) if not u])
-        fixed = _invariant(body, c)
-        hoisted = [r for r in body.outs[own:] if r >= body.n_in and fixed[r]]
-        once = dict(zip(hoisted, b.inline(_pruned(body, hoisted), inputs)))
+        once = _hoisted(b, body, own, inputs[:c])
         rest = [r for r in body.outs[own:] if r not in once]
         outs, sources = route(with_outs(body, [*body.outs[:own], *rest]), own, range(c, c + k))
         ys = emit_some(b, Scan(_pruned(body, outs), c, k, self.length, self.reverse), inputs)
@@ -447,12 +445,22 @@ def _residual(source: Source, n_consts: int, inputs: Sequence[int], ys: Sequence
     return _Residual(ys[source.at], False)
 
 
+def _hoisted(b: Builder, body: Program, own: int, consts: Slots) -> dict[int, int]:
+    """Write the residuals that are the same in every step once, outside of the loop."""
+    fixed = _invariant(body, len(consts))
+    same = [r for r in body.outs[own:] if r >= body.n_in and fixed[r]]
+    if not same or body.effects:
+        return {}
+    p = _pruned(body, same)
+    return dict(zip(same, b.inline(rearrange(p, range(len(consts))), consts)))
+
+
 def _invariant(body: Program, n_consts: int) -> bytearray:
     """Per slot, whether it is the same in every step: it depends on the consts only."""
     fixed = bytearray(len(body.types))
     fixed[:n_consts] = b"\1" * n_consts
-    for op, xs, first, count, _ in body.equations:
-        if not op.effects and all(fixed[x] for x in xs):
+    for _, xs, first, count, _ in body.equations:
+        if all(fixed[x] for x in xs):
             fixed[first : first + count] = b"\1" * count
     return fixed
 

@@ -35,7 +35,8 @@ from verax.compiler.passes.reshard import (
     whole,
 )
 from verax.compiler.passes.window import shifted_factors, shifted_local, shifts_of
-from verax.sharding.cuts import Axes, Cuts, axes_of, common
+from verax.compiler.passes.wishes import Want, distinct, either, goal_of
+from verax.sharding.cuts import Axes, Cuts
 from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
 
@@ -55,48 +56,14 @@ class Operand(NamedTuple):
     zero: bool = False
 
 
-class Want(NamedTuple):
-    """How the consumers of a value would like it to lie.
+class _Wish(NamedTuple):
+    """One dimension of a Want."""
 
-    Args:
-        dims: per dimension the axes that should cut it (none: it must be whole), or None where the
-            consumer does not care.
-        soft: some consumer would have to communicate if the value were cut so, but much less than
-            the value. That is worth it where the cut saves a bigger sum, and not otherwise.
-    """
-
-    dims: tuple[Axes | None, ...]
+    axes: Axes | None
     soft: bool = False
 
 
-def both(a: Want | None, b: Want | None) -> Want | None:
-    """What suits both consumers; None is no consumer."""
-    if a is None or b is None:
-        return b if a is None else a
-    if a == b:
-        return a
-    return Want(_distinct(tuple(map(_both, a.dims, b.dims))), a.soft or b.soft)
-
-
-def _both(a: Axes | None, b: Axes | None) -> Axes | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return common(a, b)
-
-
-def _distinct(dims: tuple[Axes | None, ...]) -> tuple[Axes | None, ...]:
-    """Without the axes that are wanted on two dimensions: consumers disagree about them."""
-    named = [axis for axes in dims if axes for axis in axes]
-    twice = {axis for axis in named if named.count(axis) > 1}
-    if not twice:
-        return dims
-    return tuple([axes and _before(axes, twice) for axes in dims])
-
-
-def _before(axes: Axes, ends: set[str]) -> Axes:
-    """The axes up to the first one of ``ends``."""
-    stop = next((i for i, axis in enumerate(axes) if axis in ends), len(axes))
-    return axes[:stop]
+_ANY, _WHOLE = _Wish(None), _Wish(())
 
 
 class Ask(NamedTuple):
@@ -175,11 +142,7 @@ class _Chooser:
     ) -> None:
         self.mesh, self.op, self.xts, self.yts = mesh, op, xts, op.infer(xts)
         self.operands, self.wants = operands, wants
-        shapes = [t.shape for t in xts]
-        f = op.factors(*shapes)
-        self.sizes: Sizes = solve(op, f, shapes)
-        self.f = paired_factors(op, shifted_factors(op, f))
-        self.fixed = _fixed(self.f, xts, self.yts)
+        self.f, self.sizes, self.fixed = _semantics(op, xts)
 
     # factors -------------------------------------------------------------------------------------
 
@@ -286,7 +249,7 @@ class _Chooser:
                 total += cost(self.mesh, t, x.layout, to)
         for t, want, dims in zip(self.yts, self.wants, self.f.outs):
             cuts, pending = self.cuts(dims, cutting), self.summed(dims, cutting)
-            total += cost(self.mesh, t, Layout(cuts, pending), Layout(_goal(cuts, want)))
+            total += cost(self.mesh, t, Layout(cuts, pending), Layout(goal_of(cuts, want)))
         return total
 
     def summed(self, dims: Dims, cutting: Cutting) -> frozenset[str]:
@@ -387,43 +350,42 @@ class _Chooser:
             if x.made:
                 out.append(None)
                 continue
-            small = self._reduces_much(t, dims, cutting)
-            found = [self._want(dim, cutting, asked, small) for dim in dims]
-            wants = _distinct(tuple([w for w, _ in found]))
-            out.append(Want(wants, any(soft for _, soft in found)))
+            found = [self._wish(dim, cutting, asked) for dim in dims]
+            if None in found:
+                otherwise = _Wish(None, True) if self._reduces_much(t, dims, cutting) else _WHOLE
+                found = [wish or otherwise for wish in found]
+            wishes = [wish for wish in found if wish]
+            dims_wanted = distinct(tuple([wish.axes for wish in wishes]))
+            out.append(Want(dims_wanted, any(wish.soft for wish in wishes)))
         return tuple(out)
 
-    def _asked(self) -> dict[Factor, tuple[Axes | None, bool]]:
+    def _asked(self) -> dict[Factor, _Wish]:
         """Per factor that is the major one of a dimension of a result, what is wanted there."""
-        asked: dict[Factor, tuple[Axes | None, bool]] = {}
+        asked: dict[Factor, _Wish] = {}
         for dims, want in zip(self.f.outs, self.wants):
             for i, dim in enumerate(dims):
                 if dim:
-                    axes, soft = (None, False) if want is None else (want.dims[i], want.soft)
-                    before = asked.get(dim[0], (None, False))
-                    asked[dim[0]] = _both(before[0], axes), before[1] or soft
+                    axes, soft = asked.get(dim[0], _ANY)
+                    if want is not None:
+                        axes, soft = either(axes, want.dims[i]), soft or want.soft
+                    asked[dim[0]] = _Wish(axes, soft)
         return asked
 
-    def _want(
-        self,
-        dim: Dim,
-        cutting: Cutting,
-        asked: Mapping[Factor, tuple[Axes | None, bool]],
-        small: bool,
-    ) -> tuple[Axes | None, bool]:
-        """What is wanted of one dimension of an operand, and whether that is soft."""
+    def _wish(self, dim: Dim, cutting: Cutting, asked: Mapping[Factor, _Wish]) -> _Wish | None:
+        """What is wanted of one dimension of an operand; None if it should be whole unless the
+        results are much smaller than the operand."""
         cut = self._cut(dim, cutting)
         if cut or not dim or dim[0] in self.fixed:
-            return cut, False
-        if dim[0] in asked:
-            axes, soft = asked[dim[0]]
-            if axes is None:
-                return None, soft
-            if axes and soft:  # not cut here so, but what comes before may be
-                return dict(self.claims(dim, axes)).get(dim[0], ()), True
-        elif self.f.reduce.get(dim[0]) != "add":
-            return (), False
-        return (None, True) if small else ((), False)
+            return _Wish(cut)
+        factor = dim[0]
+        if factor not in asked:
+            return None if self.f.reduce.get(factor) == "add" else _WHOLE
+        axes, soft = asked[factor]
+        if axes is None:
+            return asked[factor]
+        if axes and soft:  # not cut here so, but what comes before may be
+            return _Wish(dict(self.claims(dim, axes)).get(factor, ()), True)
+        return None
 
     def _reduces_much(self, t: Type, dims: Dims, cutting: Cutting) -> bool:
         """Whether the results are so small that communicating them instead of the operand pays."""
@@ -431,17 +393,14 @@ class _Chooser:
         return results * 8 <= self._bytes(t, dims, cutting)
 
 
-def _goal(cuts: Cuts, want: Want | None) -> Cuts:
-    """The wanted cuts; where nothing is wanted, those that are there and not wanted elsewhere."""
-    if want is None:
-        return cuts
-    named = axes_of(axes for axes in want.dims if axes)
-    return tuple(
-        [
-            (() if named & set(have) else have) if wanted is None else wanted
-            for have, wanted in zip(cuts, want.dims)
-        ]
-    )
+@lru_cache(1 << 14)
+def _semantics(op: Op, xts: tuple[Type, ...]) -> tuple[Factors, Sizes, frozenset[Factor]]:
+    """The factors of an op as they may be cut here, their sizes, and those that stay whole."""
+    shapes = [t.shape for t in xts]
+    declared = op.factors(*shapes)
+    sizes = solve(op, declared, shapes)
+    f = paired_factors(op, shifted_factors(op, declared))
+    return f, sizes, _fixed(f, xts, op.infer(xts))
 
 
 def _fixed(f: Factors, xts: Sequence[Type], yts: Sequence[Type]) -> frozenset[Factor]:

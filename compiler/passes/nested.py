@@ -20,8 +20,9 @@ from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import Type
 from verax.compiler.ops.control import Call, Cond, Control
 from verax.compiler.ops.loops import Scan, While
-from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, Want, both, leave_whole
+from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, leave_whole
 from verax.compiler.passes.reshard import Layout, extended
+from verax.compiler.passes.wishes import Want, both
 from verax.sharding.cuts import join
 from verax.sharding.mesh import Mesh
 
@@ -106,12 +107,11 @@ class _Nest:
     def loop(self, op: While) -> Choice:
         c = op.n_consts
         consts, start = self.ins[:c], self.ins[c:]
-        for _ in range(2):  # the second time with the consts as the body wants them
-            carry, found = self.carried(op.body, consts, start, (), (), sums=False)
-            refined = self.refined(consts, 0, found.wants[:c])
-            if refined == consts:
-                break
+        carry, found = self.carried(op.body, consts, start, (), (), sums=False)
+        refined = self.refined(consts, 0, found.wants[:c])
+        if refined != consts:
             consts = refined
+            carry, found = self.carried(op.body, consts, start, (), (), sums=False)
         ins = (*consts, *carry)
         body = Inner(op.body, ins, tuple(map(Ask, carry)))
         cond = Inner(op.cond, ins, (Ask(Layout(())),))
@@ -123,20 +123,12 @@ class _Nest:
         consts, start = self.ins[:c], self.ins[c:k]
         rows = tuple([Layout(x.cuts[1:]) for x in self.ins[k:]])
         asks = tuple([Ask(want=_row(want), open=True) for want in self.wants[op.n_carry :]])
-        for _ in range(2):
+        carry, found = self.carried(op.body, consts, start, rows, asks)
+        refined = self.refined(consts, 0, found.wants[:c]), _cut_rows(rows, found.wants[k:])
+        if refined != (consts, rows):
+            consts, rows = refined
             carry, found = self.carried(op.body, consts, start, rows, asks)
-            refined = self.refined(consts, 0, found.wants[:c])
-            refined_rows = tuple(
-                [
-                    row if want is None else extended(row, want.dims, soft=want.soft)
-                    for row, want in zip(rows, found.wants[k:])
-                ]
-            )
-            if (refined, refined_rows) == (consts, rows):
-                break
-            consts, rows = refined, refined_rows
         inner = Inner(op.body, (*consts, *carry, *rows), (*map(Ask, carry), *asks))
-        found = self.plan(*inner)
         ins = (*consts, *_summed(carry), *[_stacked(row) for row in rows])
         outs = (*carry, *[_stacked(y) for y in found.outs[op.n_carry :]])
         wants = (
@@ -173,7 +165,11 @@ class _Nest:
             if sums:
                 return self.carried(body, consts, start, rows, asks, sums=False)
             carry = start
-        return carry, self.plan(body, (*consts, *carry, *rows), (*map(Ask, carry), *asks))
+        found = self.plan(body, (*consts, *carry, *rows), (*map(Ask, carry), *asks))
+        homes = [found.homes[o] for o in body.outs[:n]]
+        if all(layout.pending <= home.pending for layout, home in zip(carry, homes)):
+            return carry, found
+        return self.carried(body, consts, start, rows, asks, sums=False)
 
 
 def _choice(op: Op, ins: Layouts, outs: Layouts, wants: Wants, *inner: Inner) -> Choice:
@@ -187,6 +183,16 @@ def _must(layouts: Layouts) -> tuple[Want, ...]:
 def _summed(layouts: Layouts) -> Layouts:
     """The same cuts with nothing pending: a sum that is pending in a loop starts from zero."""
     return tuple([Layout(x.cuts) for x in layouts])
+
+
+def _cut_rows(rows: Layouts, wants: Wants) -> Layouts:
+    """Rows, cut further where the body wants it."""
+    return tuple(
+        [
+            row if want is None else extended(row, want.dims, soft=want.soft)
+            for row, want in zip(rows, wants)
+        ]
+    )
 
 
 def _stacked(row: Layout) -> Layout:

@@ -24,12 +24,13 @@ from verax.compiler.ops.collective import AllReduce, Collective, OwnPart
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.reduce import ArgReduce
 from verax.compiler.ops.shard import Shard
-from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, Want, choose
+from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, choose
 from verax.compiler.passes.extreme import first_extreme
 from verax.compiler.passes.nested import rebuilt
 from verax.compiler.passes.plan import plan
 from verax.compiler.passes.reshard import Layout, local_type, steps, whole
 from verax.compiler.passes.window import shift
+from verax.compiler.passes.wishes import Want
 from verax.sharding.cuts import Axes, Cuts, axes_of
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import check_cuts
@@ -127,7 +128,11 @@ def _write(mesh: Mesh, inner: Inner) -> _Local:
         if not choice.finished:
             made = [w.settled(v, found.homes[y]) for v, y in zip(made, eq.results)]
         values += made
-    outs = [w.place(values[o], layout) for o, layout in zip(p.outs, found.outs)]
+    spans = {y: eq.span for eq in p.equations for y in eq.results}
+    outs = []
+    for o, layout in zip(p.outs, found.outs):
+        w.b.span = spans.get(o)
+        outs.append(w.place(values[o], layout))
     return _Local(w.b.finish(outs), tuple(w.notes))
 
 

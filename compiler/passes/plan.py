@@ -23,18 +23,10 @@ from verax.compiler.ops.control import Control
 from verax.compiler.ops.layout import Iota, Reshape
 from verax.compiler.ops.pointwise import Constant, Elementwise
 from verax.compiler.ops.shard import Shard
-from verax.compiler.passes.choose import (
-    Ask,
-    Choice,
-    Operand,
-    Want,
-    both,
-    choose,
-    choose_shard,
-    leave_whole,
-)
+from verax.compiler.passes.choose import Ask, Choice, Operand, choose, choose_shard, leave_whole
 from verax.compiler.passes.nested import choose_nested
 from verax.compiler.passes.reshard import Layout, extended, whole
+from verax.compiler.passes.wishes import Want, both
 from verax.sharding.mesh import Mesh
 
 DEEPEST = 100

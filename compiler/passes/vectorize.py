@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import Size
+from verax.compiler.ops.pointwise import Constant
 from verax.compiler.ops.values import repeated
 from verax.compiler.passes.effects import admit
 
@@ -33,6 +34,7 @@ def vectorize(
     b = Builder()
     env = [b.input(t.stacked(n) if m else t) for t, m in zip(p.in_types, mapped)]
     on = list(mapped)
+    constants: dict[int, Constant] = {}
     for op, xs, _, count, span in p.equations:
         b.span = span
         ins = [env[x] for x in xs]
@@ -41,11 +43,13 @@ def vectorize(
             first = b.emit(op, *ins)
             env += range(first, first + count)
             on += [False] * count
+            if isinstance(op, Constant):
+                constants[first] = op
             continue
         if op.own_effects:
             admit("vmap", op, span)
         if op.aligned and False in ms:
-            ins = [x if m else repeated(b, n, x) for x, m in zip(ins, ms)]
+            ins = [x if m else _stacked(b, n, x, constants.get(x)) for x, m in zip(ins, ms)]
             ms = [True] * len(ms)
         ys, out = op.batch(b, n, ins, ms, vectorize)
         env += ys
@@ -57,3 +61,10 @@ def vectorize(
         if wanted and not out_mapped[i]:
             outs[i], out_mapped[i] = repeated(b, n, outs[i]), True
     return b.finish(outs), tuple(out_mapped)
+
+
+def _stacked(b: Builder, n: Size, x: int, constant: Constant | None) -> int:
+    """x for every example; a constant is written in the larger shape."""
+    if constant is None:
+        return repeated(b, n, x)
+    return b.emit(Constant(constant.value, constant.type.stacked(n)))

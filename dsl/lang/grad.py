@@ -136,10 +136,19 @@ def value_and_grad(
 @overload
 def value_and_grad(
     f: Callable[P, Any],
-    argnums: int | Sequence[int] = ...,
+    argnums: int | Sequence[int],
     has_aux: bool = ...,
     holomorphic: bool = ...,
 ) -> Callable[P, Any]: ...
+@overload
+def value_and_grad(
+    f: Callable[P, Any],
+    *,
+    has_aux: bool,
+    holomorphic: bool = ...,
+) -> Callable[P, Any]: ...
+@overload
+def value_and_grad(f: Callable[P, Any], *, holomorphic: bool) -> Callable[P, Any]: ...
 def value_and_grad(
     f: Function,
     argnums: int | Sequence[int] = 0,
@@ -166,14 +175,25 @@ def value_and_grad(
 
 
 @overload
-def grad(f: Callable[Concatenate[X, P], Any]) -> Callable[Concatenate[X, P], X]: ...
+def grad(
+    f: Callable[Concatenate[X, P], Any],
+) -> Callable[Concatenate[X, P], X]: ...
 @overload
 def grad(
     f: Callable[P, Any],
-    argnums: int | Sequence[int] = ...,
+    argnums: int | Sequence[int],
     has_aux: bool = ...,
     holomorphic: bool = ...,
 ) -> Callable[P, Any]: ...
+@overload
+def grad(
+    f: Callable[P, Any],
+    *,
+    has_aux: bool,
+    holomorphic: bool = ...,
+) -> Callable[P, Any]: ...
+@overload
+def grad(f: Callable[P, Any], *, holomorphic: bool) -> Callable[P, Any]: ...
 def grad(
     f: Function,
     argnums: int | Sequence[int] = 0,

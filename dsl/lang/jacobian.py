@@ -185,8 +185,8 @@ def hessian(
 
     >>> import verax as vx
     >>> vx.hessian(lambda x: vx.sum(x * x * x))(vx.arange(2.0))
-    Array([[ 0.,  0.],
-           [ 0.,  6.]], dtype=float32)
+    Array([[0., 0.],
+           [0., 6.]], dtype=float32)
     """
     inner = jacrev(f, argnums, has_aux, holomorphic)
     return jacfwd(inner, argnums, has_aux, holomorphic)

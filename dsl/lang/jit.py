@@ -94,6 +94,8 @@ def _parameters(f: object) -> list[str]:
 class Jit(Generic[P, R]):
     """A jitted function; see ``jit``."""
 
+    __name__: str
+
     def __init__(
         self,
         f: Callable[P, R],

@@ -8,7 +8,7 @@ forwards, backwards or standing still, so its derivative needs no scatter.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -167,7 +167,7 @@ def cut(x: AnyArray, axis: int, start: Size, limit: Size) -> AnyArray:
     return apply(Slice(tuple([(start, limit, 1) if d == axis else None for d in range(x.ndim)])), x)
 
 
-def split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out[DT]]:
+def split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> list[Out[DT]]:
     """x cut along an axis into equal parts, or at the given positions.
 
     Raises:
@@ -176,7 +176,7 @@ def split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out
     y = asarray(x, name="split")
     axis = axis_of("split", axis, y.type)
     n = _known("split", y.type, axis)
-    if not isinstance(sections, Sequence) and (index(sections) < 1 or n % index(sections)):
+    if not isinstance(sections, Iterable) and (index(sections) < 1 or n % index(sections)):
         raise ShapeError(
             f"split: dimension {axis} of {y.type} does not fall into {sections} equal parts",
             fix="vx.array_split makes parts of nearly one size",
@@ -184,12 +184,12 @@ def split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out
     return array_split(y, sections, axis)
 
 
-def array_split(x: Like[DT], sections: int | Sequence[int], axis: int = 0) -> list[Out[DT]]:
+def array_split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> list[Out[DT]]:
     """x cut along an axis into parts whose sizes differ by one at most, or at given positions."""
     y = asarray(x, name="array_split")
     axis = axis_of("array_split", axis, y.type)
     n = _known("array_split", y.type, axis)
-    if isinstance(sections, Sequence):
+    if isinstance(sections, Iterable):
         ends = [slice(index(i)).indices(n)[1] for i in sections]
     else:
         count = index(sections)
@@ -206,18 +206,18 @@ def _split(static: tuple[int, tuple[int, ...]], x: AnyArray) -> list[AnyArray]:
     return [cut(x, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds)]
 
 
-def vsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+def vsplit(x: Like[DT], sections: int | Iterable[int]) -> list[Out[DT]]:
     """``split`` along the first axis."""
     return split(x, sections, 0)
 
 
-def hsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+def hsplit(x: Like[DT], sections: int | Iterable[int]) -> list[Out[DT]]:
     """``split`` along the second axis, or the first where there is only one."""
     y = asarray(x, name="hsplit")
     return split(y, sections, 0 if y.ndim == 1 else 1)
 
 
-def dsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
+def dsplit(x: Like[DT], sections: int | Iterable[int]) -> list[Out[DT]]:
     """``split`` along the third axis."""
     return split(x, sections, 2)
 
@@ -225,7 +225,14 @@ def dsplit(x: Like[DT], sections: int | Sequence[int]) -> list[Out[DT]]:
 # again
 
 
-def tile(x: Like[DT], reps: int | Sequence[int]) -> Out[DT]:
+def _ints(x: int | Iterable[int]) -> list[int]:
+    """One count, or several: a sequence or a NumPy array."""
+    if isinstance(x, Iterable) and getattr(x, "ndim", 1) != 0:
+        return [index(i) for i in x]
+    return [index(x)]  # type: ignore[arg-type]
+
+
+def tile(x: Like[DT], reps: int | Iterable[int]) -> Out[DT]:
     """x laid out ``reps`` times along each axis, the last axes first.
 
     >>> import numpy as np
@@ -233,7 +240,7 @@ def tile(x: Like[DT], reps: int | Sequence[int]) -> Out[DT]:
     [[0, 1, 0, 1], [0, 1, 0, 1]]
     """
     y = asarray(x, name="tile")
-    counts = [index(r) for r in (reps if isinstance(reps, Sequence) else (reps,))]
+    counts = _ints(reps)
     if any(r < 0 for r in counts):
         raise ShapeError(f"tile: a count is negative in {tuple(counts)}")
     ndim = max(y.ndim, len(counts))
@@ -255,7 +262,7 @@ def _tile(counts: tuple[int, ...], x: AnyArray) -> AnyArray:
     return reshaped(x, tuple([r * n for r, n in zip(counts, shape)]))
 
 
-def repeat(x: Like[DT], repeats: int | Sequence[int], axis: int | None = None) -> Out[DT]:
+def repeat(x: Like[DT], repeats: int | Iterable[int], axis: int | None = None) -> Out[DT]:
     """Each element of x along an axis (or of the flattened x) several times in a row.
 
     Args:
@@ -269,7 +276,7 @@ def repeat(x: Like[DT], repeats: int | Sequence[int], axis: int | None = None) -
     if axis is None:
         y = reshaped(y, (y.type.size,))
     axis = axis_of("repeat", 0 if axis is None else axis, y.type)
-    counts = [index(r) for r in (repeats if isinstance(repeats, Sequence) else (repeats,))]
+    counts = _ints(repeats)
     if any(r < 0 for r in counts):
         raise ShapeError(f"repeat: a count is negative in {counts}")
     if len(counts) == 1:

@@ -175,7 +175,7 @@ def asarray(x: ArrayLike, dtype: DTypeLike = None, *, name: str = "asarray") -> 
     A conversion that changes a value is an error where the value can be seen: for Python scalars
     and NumPy arrays. ``astype`` converts without asking.
     """
-    if is_array(x):
+    if is_array(x) and not x.weak:
         return x if dtype is None else convert(x, dtype_of(dtype))
     c = scalar_class(x)
     if c is not None:

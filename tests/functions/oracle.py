@@ -11,8 +11,8 @@ import numpy.typing as npt
 import verax as vx
 
 Array = npt.NDArray[Any]
-Call = Callable[[Any, Any], Any]
-"""A function of the library to call (verax's or NumPy's name space) and of the operand."""
+Call = Callable[..., Any]
+"""A function of the library to call (verax's or NumPy's name space) and of the operands."""
 
 
 def close(got: Any, want: Any, tolerance: float = 2e-5) -> None:

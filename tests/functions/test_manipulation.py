@@ -88,6 +88,7 @@ def test_axes(shape: tuple[int, ...], data: st.DataObject) -> None:
             lambda xp, x: xp.repeat(x, list(range(shape[k])), axis=k),
             lambda xp, x: xp.split(x, [1, 2], axis=k),
             lambda xp, x: xp.array_split(x, 3, axis=k),
+            lambda xp, x: xp.split(xp.repeat(x, np.array([2]), axis=k), np.array([1]), axis=k),
             lambda xp, x: xp.broadcast_to(x, (2, *shape)),
         ],
         grid(shape),

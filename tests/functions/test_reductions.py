@@ -69,7 +69,7 @@ def test_sums_of_integers(dtype: str) -> None:
 
 def test_sums_of_16_bit_floats_do_not_stall() -> None:
     for dtype in (vx.float16, vx.bfloat16):
-        x = vx.ones(10_000, dtype=dtype)
+        x: Any = vx.ones(10_000, dtype=dtype)
         assert vx.sum(x).dtype is vx.mean(x).dtype is dtype
         assert abs(float(vx.sum(x)) - 10_000) <= 16
         assert float(vx.mean(x)) == 1
@@ -224,7 +224,7 @@ def test_norms() -> None:
 
 
 def test_the_gradient_of_a_norm_at_zero_is_zero() -> None:
-    assert vx.grad(vx.norm)(vx.zeros(3)).tolist() == [0, 0, 0]
+    close(vx.grad(vx.norm)(vx.zeros(3)), np.zeros(3))
     rows = vx.asarray([[0.0, 0.0], [3.0, 4.0]])
     close(vx.grad(lambda x: vx.norm(x, axis=1).sum())(rows), [[0, 0], [0.6, 0.8]])
     x = X.astype(np.float64)

@@ -102,7 +102,13 @@ def test_defaults_partials_nested_functions_and_methods_count() -> None:
         def method(self, x: Any) -> Any:
             return self(x)
 
-    assert slopes(lambda k: lambda x, k=k: x * k, *ints) == ([2.0, 3.0, 2.0], 2)
+    def with_default(k: Any) -> Callable[[Any], Any]:
+        def times_default(x: Any, k: Any = k) -> Any:
+            return x * k
+
+        return times_default
+
+    assert slopes(with_default, *ints) == ([2.0, 3.0, 2.0], 2)
     assert slopes(nested, *ints) == ([2.0, 3.0, 2.0], 2)
     assert slopes(lambda k: functools.partial(times, k), *ints) == ([2.0, 3.0, 2.0], 2)
     pairs = [(vx.asarray(2.0), 1), (vx.asarray(3.0), 1), (vx.asarray(2.0), 2)]
@@ -249,7 +255,7 @@ class Pair(tuple[Any, ...]):
         Frozen(2.0), np.float32(1), np.dtype("f4"), np.sin, math.sin, len, vx.float32, Frozen,
         vx.Mesh(data=2), vx.P("data"), vx.spec((3,)), functools.lru_cache(None)(lambda x: x),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_what_is_frozen_has_an_identity(value: Any) -> None:
     assert why_unkeyed(lambda: value) is None

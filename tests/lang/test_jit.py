@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_donated_arrays_are_gone() -> None:
         "  at test_jit.py:L: new = f(state, X)\n"
         "  fix: use what that call returned, or do not donate this argument"
     )
-    uses = [
+    uses: list[Callable[[], Any]] = [
         lambda: state["a"].numpy().sum(),
         lambda: float(vx.sum(state["a"])),
         lambda: vx.jit(lambda s: s * 2.0)(state["a"]),

@@ -22,6 +22,10 @@ def once(k: Any) -> Any:
     return normal(k)
 
 
+def scaled(x: Any, k: Any) -> Any:
+    return x * once(k)
+
+
 def reuse(make: Callable[[], Any]) -> str:
     """The first line of the error."""
     return message(vx.KeyReuseError, make).split("\n")[0]
@@ -93,7 +97,7 @@ def test_reuse_is_found_everywhere(f: Any) -> None:
         lambda k: vx.fori_loop(0, 3, lambda i, x: x + once(fold_in(k, i)), 0.0),
         lambda k: [once(fold_in(k, i)) for i in range(3)],
         lambda k: vx.grad(lambda x: vx.sum(x * normal(k, (3,))))(X),
-        lambda k: vx.jit(vx.vmap(vx.grad(lambda x, k: x * once(k))))(X, split(k, 3)),
+        lambda k: vx.jit(vx.vmap(vx.grad(scaled)))(X, split(k, 3)),
         lambda k: (lambda s: (once(s[0]), once(s[1]), vx.vmap(once)(s[2:])))(split(k, 4)),
         lambda k: (lambda s: (once(s[0, 1]), once(s[1, 0])))(split(k, 4).reshape(2, 2)),
     ],

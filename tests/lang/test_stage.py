@@ -295,5 +295,5 @@ def test_values_of_large_arrays_are_no_scalars() -> None:
         with pytest.raises(vx.ShapeError, match=r"needs one element, got float32\[3\]"):
             convert(X)
     with pytest.raises(TypeError, match="only an integer scalar"):
-        range(ONE)  # type: ignore[arg-type]
+        range(ONE)
     assert [10, 20][vx.asarray(1)] == 20

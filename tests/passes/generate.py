@@ -11,7 +11,7 @@ from random import Random
 
 import numpy as np
 
-from tests.passes.oracle import Array, numpy_dtype
+from tests.passes.evaluator import Array, numpy_dtype
 from verax.compiler.ir.dtypes import DType, bool_, float32, float64, int32
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.types import ArrayType, Type

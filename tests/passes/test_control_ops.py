@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.passes import zoo
-from tests.passes.laws import active
-from tests.passes.oracle import evaluate
+from tests.passes.evaluator import evaluate
+from tests.passes.pass_laws import active
 from tests.passes.zoo import emit, f64, written
 from verax.compiler.backend.emit import module
 from verax.compiler.ir.dtypes import float32, float64

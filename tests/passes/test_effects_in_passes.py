@@ -23,6 +23,7 @@ from verax.compiler.ir.program import Builder, Program, walk
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.control import Call, Cond
+from verax.compiler.ops.functions import SIN
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Term
 from verax.compiler.passes.jvp import jvp
@@ -102,6 +103,13 @@ def test_effects_survive(p: Program) -> None:
     assert count(vectorize(p, quiet, 2)[0]) == wanted
     assert count(linearize(p, quiet).forward) == wanted
     assert count(linearize(p, quiet).linear) == 0
+
+
+def test_what_is_computed_outside_of_a_loud_loop_makes_no_noise() -> None:
+    loud_step = written(f64(), f64())(loud(lambda w, c: c * w.apply(SIN)))
+    p = written(f64(), f64())(lambda w, c: emit(Scan(loud_step, 1, 1, 4), w, c))
+    forward, linear, _ = linearize(p, (False, True))
+    assert (count(forward), count(linear)) == (1, 0)
 
 
 def test_a_pass_refuses_an_effect_that_it_does_not_know() -> None:

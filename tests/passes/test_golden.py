@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.passes import zoo
-from tests.passes.laws import active, vjp
+from tests.passes.pass_laws import active, vjp
 from verax.compiler.ir.program import Program
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.linearize import linearize

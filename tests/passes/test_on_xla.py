@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.passes import laws, zoo
-from tests.passes.oracle import Array, evaluate, random_inputs
+from tests.passes import pass_laws, zoo
+from tests.passes.evaluator import Array, evaluate, random_inputs
 from verax.compiler.backend import backend
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.types import KeyType
@@ -25,7 +25,7 @@ CONTROL = [
 def programs() -> Iterator[tuple[str, Program, list[Array]]]:
     for name in CONTROL:
         p = zoo.SMOOTH[name]
-        q = laws.vjp(p)
+        q = pass_laws.vjp(p)
         for kind, r in (
             ("", p),
             ("gradient of ", q),

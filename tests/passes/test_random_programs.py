@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.passes import laws
+from tests.passes import pass_laws
+from tests.passes.evaluator import evaluate, random_inputs
 from tests.passes.generate import random_program, small_inputs
-from tests.passes.oracle import evaluate, random_inputs
 from verax.compiler.passes.simplify import simplify
 
 SEEDS = st.integers(0, 1 << 32)
@@ -31,19 +31,19 @@ def test_simplify_keeps_the_values(seed: int) -> None:
 @settings(max_examples=MANY)
 def test_reverse_mode_is_the_adjoint(seed: int) -> None:
     p = random_program(seed, 15)
-    laws.check_reverse(p, random_inputs(p.in_types, 1))
+    pass_laws.check_reverse(p, random_inputs(p.in_types, 1), rtol=1e-4)  # there is float32 in it
 
 
 @given(SEEDS)
 @settings(max_examples=MANY)
 def test_vectorize_equals_a_loop(seed: int) -> None:
     p = random_program(seed, 15)
-    laws.check_vectorize(p, tuple(bool(seed >> i & 1) for i in range(p.n_in)))
+    pass_laws.check_vectorize(p, tuple(bool(seed >> i & 1) for i in range(p.n_in)))
 
 
 @given(SEEDS)
 @settings(max_examples=MANY)
 def test_simplified_gradients_and_their_vectorization(seed: int) -> None:
-    p = laws.vjp(random_program(seed, 10))
-    q = laws.check_simplify(p)
-    laws.check_vectorize(q, tuple(bool(seed >> i & 1) for i in range(q.n_in)))
+    p = pass_laws.vjp(random_program(seed, 10))
+    q = pass_laws.check_simplify(p)
+    pass_laws.check_vectorize(q, tuple(bool(seed >> i & 1) for i in range(q.n_in)))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.passes import zoo
-from tests.passes.laws import active
+from tests.passes.pass_laws import active
 from tests.passes.zoo import f64, written
 from verax.compiler.ir.dtypes import float32, float64
 from verax.compiler.ir.program import Builder, Program

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.passes.oracle import evaluate, numpy_dtype
+from tests.passes.evaluator import evaluate, numpy_dtype
 from tests.passes.zoo import INDEX, KEY, MATMUL, Write, emit, f64, scalar, written, zeros
 from verax.compiler.ir.dtypes import (
     DType,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.passes import laws, zoo
-from tests.passes.oracle import evaluate, random_inputs
+from tests.passes import pass_laws, zoo
+from tests.passes.evaluator import evaluate, random_inputs
 from tests.passes.zoo import INDEX, MATMUL, emit, f64, scalar, written, zeros
 from verax.compiler.ir.dtypes import float64, int32
 from verax.compiler.ir.errors import DerivativeError
@@ -80,7 +80,7 @@ def test_reverse_mode_through_an_unbounded_while_names_line_and_fix() -> None:
     assert error.value.message == (
         "reverse mode through a while loop needs a bound on the number of its steps"
     )
-    assert error.value.fix == "while_loop(cond, body, init, max_steps=100)"
+    assert error.value.fix == "while_loop(cond_fun, body_fun, init, max_steps=100)"
     (place,) = error.value.places
     assert place.endswith(": b.span = here()")
 
@@ -107,8 +107,8 @@ def adjoint_of(p: Program, linear: tuple[bool, ...]) -> None:
     known = [x for x, lin in zip(xs, linear) if not lin]
     back = evaluate(transpose(p, linear), [*known, *us])
     floats = [(u, y) for u, y in zip(us, ys) if y.dtype.kind == "f"]
-    a = laws.pairing(*zip(*floats))
-    b = laws.pairing(back, [x for x, lin in zip(xs, linear) if lin])
+    a = pass_laws.pairing(*zip(*floats))
+    b = pass_laws.pairing(back, [x for x, lin in zip(xs, linear) if lin])
     assert abs(a - b) < 1e-9 * (1 + abs(a))
 
 
@@ -179,7 +179,7 @@ def weights(batch: int, width: int) -> Program:
 
 def carried(p: Program) -> list[str]:
     """What the backward loop of the gradient of p carries."""
-    (eq,) = [eq for eq in laws.vjp(p).equations if isinstance(eq.op, Scan) and eq.op.reverse]
+    (eq,) = [eq for eq in pass_laws.vjp(p).equations if isinstance(eq.op, Scan) and eq.op.reverse]
     assert isinstance(eq.op, Scan)
     return [str(t) for t in eq.op.body.out_types[: eq.op.n_carry]]
 
@@ -187,14 +187,25 @@ def carried(p: Program) -> list[str]:
 def test_small_steps_are_stacked_and_contracted_once() -> None:
     p = weights(2, 4)
     assert carried(p) == ["float64[2,4]"]
-    laws.check_reverse(p, random_inputs(p.in_types))
-    laws.check_reverse(laws.vjp(p), random_inputs(laws.vjp(p).in_types))
+    pass_laws.check_reverse(p, random_inputs(p.in_types))
+    pass_laws.check_reverse(pass_laws.vjp(p), random_inputs(pass_laws.vjp(p).in_types))
 
 
 def test_large_steps_are_summed_in_the_carry() -> None:
     p = weights(9, 4)
     assert carried(p) == ["float64[4,4]", "float64[4]", "float64[9,4]"]
-    laws.check_reverse(p, random_inputs(p.in_types))
+    pass_laws.check_reverse(p, random_inputs(p.in_types))
+
+
+def test_the_first_thing_computed_may_be_stacked() -> None:
+    @written(f64(4), f64(1, 4), f64(1, 4))
+    def cell(w: Term, c: Term, x: Term) -> Term:
+        return c + w.apply(broadcast((1, 4), (1,))) * x
+
+    types = (f64(4), f64(1, 4), f64(5, 1, 4))
+    p = written(*types)(lambda w, c, xs: emit(Scan(cell, 1, 1, 5), w, c, xs))
+    assert carried(p) == ["float64[1,4]"]
+    pass_laws.check_reverse(p, random_inputs(p.in_types))
 
 
 def test_sums_of_contractions_and_other_sums() -> None:
@@ -206,7 +217,7 @@ def test_sums_of_contractions_and_other_sums() -> None:
     types = (f64(4, 4), f64(4), f64(1, 4), f64(5, 1, 4))
     p = written(*types)(lambda w, s, c, xs: emit(Scan(cell, 2, 1, 5), w, s, c, xs))
     assert carried(p) == ["float64[1,4]"]
-    laws.check_reverse(p, random_inputs(p.in_types))
+    pass_laws.check_reverse(p, random_inputs(p.in_types))
 
 
 # split -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tests.passes.oracle import evaluate
+from tests.passes.evaluator import evaluate, random_inputs
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Equation, Program
 from verax.compiler.ir.types import KeyType, Type
@@ -37,6 +37,8 @@ from verax.compiler.ops.slicing import DynamicSlice, DynamicUpdateSlice
 from verax.compiler.ops.sort import Sort
 from verax.sharding.cuts import Cuts, no_cuts, shard_slices
 from verax.sharding.mesh import Mesh
+
+__all__ = ["random_inputs", "run", "run_cut"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Shards: TypeAlias = list[Array]  # what each device holds
@@ -202,7 +204,8 @@ def _apply(p: Program, eq: Equation, xs: list[Array]) -> list[Array]:
     types = tuple(p.types[x] for x in eq.operands) + tuple(p.types[y] for y in eq.results)
     results = tuple(range(n, n + eq.n_out))
     one = Equation(eq.op, tuple(range(n)), n, eq.n_out, None)
-    return evaluate(Program(n, types, (one,), results), xs)
+    ys: list[Array] = evaluate(Program(n, types, (one,), results), xs)
+    return ys
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -28,6 +28,7 @@ from verax.compiler.ops.collective import (
     OwnPart,
     ReduceScatter,
 )
+from verax.compiler.ops.pointwise import splat
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.partition import partition
 from verax.compiler.passes.vectorize import vectorize
@@ -134,6 +135,21 @@ def test_a_nan_comes_out_of_a_reduction(dtype: DType, kind: str) -> None:
     with np.errstate(invalid="ignore"):
         want = reduce(widened(x[:, :2]), widened(x[:, 2:]))
     np.testing.assert_array_equal(widened(pjrt.get(got)), want)
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=str)
+def test_sums_of_constants_compile(dtype: DType) -> None:
+    """XLA's simplifier sees through them."""
+    b = Builder()
+    x = b.emit(splat(1, ArrayType((4,), dtype)))
+    ops = (AllReduce(MESH, ("a",), "add"), ReduceScatter(MESH, ("b",), 0))
+    p = b.finish([b.emit(op, x) for op in ops])
+    outs = [ArrayType((4,), dtype, Spec(MESH, cuts)) for cuts in (((),), (("b",),))]
+    module = spmd_module(p, MESH, (), outs)
+    ran = pjrt.load(module.text, MESH).execute_sharded([])
+    for y in ran.consume_with_handlers([pjrt.handler(t) for t in outs]):
+        two = 1 if dtype.is_bool else 2
+        np.testing.assert_array_equal(widened(pjrt.get(y)), np.full(4, two))
 
 
 def handles(text: str) -> list[str]:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.passes.oracle import random_inputs
-from tests.sharding.machine import run, run_cut
+from tests.sharding.machine import random_inputs, run, run_cut
 from tests.sharding.models import (
     MEGATRON,
     Array,
@@ -35,7 +34,7 @@ from verax.compiler.ops.contract import total
 from verax.compiler.ops.control import Call
 from verax.compiler.ops.functions import RSQRT
 from verax.compiler.ops.loops import Scan, While
-from verax.compiler.ops.pointwise import Compare, splat
+from verax.compiler.ops.pointwise import Compare, Elementwise, splat
 from verax.compiler.ops.random import Threefry
 from verax.compiler.ops.reduce import ArgReduce
 from verax.compiler.passes.partition import partition, show_comm
@@ -405,3 +404,19 @@ def test_a_sum_that_many_need_is_finished_once() -> None:
     assert comm(p, MESH, [((), M), (M, ())]) == "all_reduce model 128 B"
     local = partition(p, MESH, (((), M), (M, ())), None).program
     assert sum(isinstance(eq.op, AllReduce) for _, eq in walk(local)) == 1
+
+
+class Loud(Elementwise):
+    """An identity with an effect, of which the partitioner knows nothing."""
+
+    own_effects = frozenset({"test"})
+
+
+def test_what_is_not_known_runs_whole_on_every_device_and_is_reported() -> None:
+    p = stage(lambda x: x.tanh().apply(Loud()).exp(), floats(8, 4))
+    made = partition(p, MESH, ((D, ()),), None)
+    assert show_comm(made.comm) == table("""
+        whole(op) data 128 B
+        all_gather data 64 B
+    """)
+    assert made.out_cuts == (((), ()),)

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from tests.laws.cases_structural import CASES as STRUCTURAL
 from tests.laws.harness import Style, samples, widened
-from tests.passes.oracle import random_inputs
 from tests.sharding.fuzz import random_cuts, random_program
-from tests.sharding.machine import run
+from tests.sharding.machine import random_inputs, run
 from tests.sharding.models import (
     MEGATRON,
     Array,

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.passes.oracle import random_inputs
 from tests.sharding.fuzz import random_cuts, random_program
-from tests.sharding.machine import run, run_cut
+from tests.sharding.machine import random_inputs, run, run_cut
 from tests.sharding.models import gradient
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import ArrayType

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.passes.oracle import random_inputs
-from tests.sharding.machine import run, run_cut
+from tests.sharding.machine import random_inputs, run, run_cut
 from tests.sharding.models import Array, floats, gradient, stage
 from verax.compiler.backend import backend
 from verax.compiler.ir.errors import ShapeError
