@@ -15,7 +15,7 @@ from verax.sharding.cuts import Cuts, axes_of, no_cuts
 from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
 
-__all__ = ["Cuts", "Entry", "P", "Spec", "axes_of", "no_cuts", "spec"]
+__all__ = ["Cuts", "Entry", "P", "Spec", "axes_of", "no_cuts", "p_of", "spec"]
 
 Entry: TypeAlias = str | tuple[str, ...] | None
 
@@ -61,10 +61,7 @@ class Spec(NamedTuple):
         >>> spec(Mesh(data=2, model=2), P(("data",), None), (4, 4)).p
         P('data')
         """
-        entries = [_entry(axes) for axes in self.cuts]
-        while entries and entries[-1] is None:
-            entries.pop()
-        return P(*entries)
+        return p_of(self.cuts)
 
     @property
     def trivial(self) -> bool:
@@ -75,6 +72,14 @@ class Spec(NamedTuple):
         dims = ",".join("*".join(axes) or "-" for axes in self.cuts)
         pending = "+" + "+".join(sorted(self.pending)) if self.pending else ""
         return f"({dims}{pending})"
+
+
+def p_of(cuts: Cuts) -> P:
+    """The shortest P that says the same as these cuts."""
+    entries = [_entry(axes) for axes in cuts]
+    while entries and entries[-1] is None:
+        entries.pop()
+    return P(*entries)
 
 
 def _entry(axes: tuple[str, ...]) -> Entry:

@@ -13,12 +13,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ops.contract import Contract, canonical
-from verax.compiler.ops.pointwise import ADD, add_any
+from verax.compiler.ops.pointwise import ADD, Convert, add_any
 from verax.compiler.ops.values import weight
 
-Summands: TypeAlias = list[Equation]  # contractions in the body
+
+class Summand(NamedTuple):
+    """A contraction in the body, and the dtype to which its result is converted, or None."""
+
+    contraction: Equation
+    to: DType | None
+
+
+Summands: TypeAlias = list[Summand]
 
 
 class Layout(NamedTuple):
@@ -78,20 +87,23 @@ def adjoint(t: Program, layout: Layout) -> Adjoint:
 def _summands(made: Mapping[int, Equation], out: int, consts: int) -> Summands | None:
     """The contractions whose sum ``out`` is; None where it is another sum, or the same each step."""
     eq = made.get(out)
-    if eq is None:
-        return None
-    if eq.op is ADD:
+    if eq is not None and eq.op is ADD:
         parts = [_summands(made, x, consts) for x in eq.operands]
-        return None if None in parts else [eq for part in parts if part is not None for eq in part]
-    varies = any(x >= consts for x in eq.operands)
-    return [eq] if isinstance(eq.op, Contract) and varies else None
+        return None if None in parts else [s for part in parts if part is not None for s in part]
+    to = None
+    if eq is not None and isinstance(eq.op, Convert):
+        to = eq.op.to
+        eq = made.get(eq.operands[0])
+    if eq is None or not isinstance(eq.op, Contract) or max(eq.operands) < consts:
+        return None
+    return [Summand(eq, to)]
 
 
 def _to_stack(
     t: Program, summands: Summands, layout: Layout, stacked: Collection[int]
 ) -> list[int]:
     """The operands that are not there row by row anyway."""
-    operands = dict.fromkeys(x for eq in summands for x in eq.operands)
+    operands = dict.fromkeys(x for s in summands for x in s.contraction.operands)
     return [x for x in operands if x not in stacked and (x >= t.n_in or x in layout.carried)]
 
 
@@ -118,10 +130,11 @@ def _body(t: Program, layout: Layout, kept: Sequence[int], stacked: Sequence[int
 def contract_later(b: Builder, summands: Summands, outside: Mapping[int, int], consts: int) -> int:
     """The sum over all steps; ``outside`` are the consts and stacked rows as slots of b."""
     total: int | None = None
-    for eq in summands:
-        assert isinstance(eq.op, Contract)
-        op = _over_steps(eq.op, [x >= consts for x in eq.operands])
-        total = add_any(b, total, b.emit(op, *[outside[x] for x in eq.operands]))
+    for (op, xs, *_), to in summands:
+        assert isinstance(op, Contract)
+        over = _over_steps(op, [x >= consts for x in xs])
+        summed = b.emit(over, *[outside[x] for x in xs])
+        total = add_any(b, total, summed if to is None else b.emit(Convert(to), summed))
     assert total is not None
     return total
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from verax.compiler.ir.dtypes import DType, complex_of, real_of
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ops.functions import LOG
-from verax.compiler.ops.pointwise import NUMERIC, ORDERED, Term, define, to_bool
+from verax.compiler.ops.pointwise import NUMERIC, ORDERED, Pointwise, Term, define, to_bool
 
 SIGNED = ("int", "float", "complex")
 FLOAT = ("float",)
@@ -22,11 +22,11 @@ FLOAT = ("float",)
 
 # powers and remainders ---------------------------------------------------------------------------
 
-POW = define(
+POW: Pointwise = define(
     "pow", "stablehlo.power", 2, NUMERIC,
     [lambda t, y, x, n: t * power_slope(x, n), lambda t, y, x, n: t * (y * log_or_zero(x))],
 )  # fmt: skip
-REM = define(
+REM: Pointwise = define(
     "rem", "stablehlo.remainder", 2, ("int", "uint", "float"),
     [lambda t, y, x, d: t, lambda t, y, x, d: -(t * ((x - y) / d).apply(ROUND_EVEN))],
 )  # fmt: skip
@@ -44,21 +44,21 @@ def log_or_zero(x: Term) -> Term:
 
 # order -------------------------------------------------------------------------------------------
 
-MAX = define(
+MAX: Pointwise = define(
     "max", "stablehlo.maximum", 2, ORDERED,
     [
         lambda t, y, u, v: shared(t, u.gt(v), u.eq(v)),
         lambda t, y, u, v: shared(t, v.gt(u), u.eq(v)),
     ],
 )  # fmt: skip
-MIN = define(
+MIN: Pointwise = define(
     "min", "stablehlo.minimum", 2, ORDERED,
     [
         lambda t, y, u, v: shared(t, u.lt(v), u.eq(v)),
         lambda t, y, u, v: shared(t, v.lt(u), u.eq(v)),
     ],
 )  # fmt: skip
-CLAMP = define(
+CLAMP: Pointwise = define(
     "clamp", "stablehlo.clamp", 3, ORDERED,
     [
         lambda t, y, lo, x, hi: x.lt(lo).where(lo.gt(hi).where(0, t), 0),
@@ -75,12 +75,12 @@ def shared(t: Term, chosen: Term, tie: Term) -> Term:
 
 # rounding ----------------------------------------------------------------------------------------
 
-CEIL = define("ceil", "stablehlo.ceil", 1, FLOAT, None)
-FLOOR = define("floor", "stablehlo.floor", 1, FLOAT, None)
-ROUND_EVEN = define("round_even", "stablehlo.round_nearest_even", 1, FLOAT, None)
-ROUND_AWAY = define("round_away", "stablehlo.round_nearest_afz", 1, FLOAT, None)
-IS_FINITE = define("is_finite", "stablehlo.is_finite", 1, FLOAT, None, result=to_bool)
-NEXT_AFTER = define(
+CEIL: Pointwise = define("ceil", "stablehlo.ceil", 1, FLOAT, None)
+FLOOR: Pointwise = define("floor", "stablehlo.floor", 1, FLOAT, None)
+ROUND_EVEN: Pointwise = define("round_even", "stablehlo.round_nearest_even", 1, FLOAT, None)
+ROUND_AWAY: Pointwise = define("round_away", "stablehlo.round_nearest_afz", 1, FLOAT, None)
+IS_FINITE: Pointwise = define("is_finite", "stablehlo.is_finite", 1, FLOAT, None, result=to_bool)
+NEXT_AFTER: Pointwise = define(
     "next_after", "chlo.next_after", 2, FLOAT, [lambda t, y, x, to: t, lambda t, y, x, to: None]
 )
 
@@ -97,12 +97,12 @@ def turn(t: Term, y: Term, x: Term) -> Term | None:
     return join(angle.like(0), angle) * y
 
 
-ABS = define(
+ABS: Pointwise = define(
     "abs", "stablehlo.abs", 1, SIGNED,
     [lambda t, y, x: real(t * conj(x.apply(SIGN)))],
     result=real_of,
 )  # fmt: skip
-SIGN = define("sign", "stablehlo.sign", 1, SIGNED, [turn])
+SIGN: Pointwise = define("sign", "stablehlo.sign", 1, SIGNED, [turn])
 
 
 # the parts of complex numbers --------------------------------------------------------------------
@@ -118,19 +118,19 @@ def complex_from(dtype: DType) -> DType:
     return complex_of(dtype)
 
 
-REAL = define(
+REAL: Pointwise = define(
     "real", "stablehlo.real", 1, ("complex",), [lambda t, y, z: t.apply(REAL)],
     linear=[{0}], pullbacks=[lambda ct, z: join(ct, ct.like(0))], result=real_of,
 )  # fmt: skip
-IMAG = define(
+IMAG: Pointwise = define(
     "imag", "stablehlo.imag", 1, ("complex",), [lambda t, y, z: t.apply(IMAG)],
     linear=[{0}], pullbacks=[lambda ct, z: join(ct.like(0), -ct)], result=real_of,
 )  # fmt: skip
-CONJ = define(
+CONJ: Pointwise = define(
     "conj", "chlo.conj", 1, ("complex",), [lambda t, y, z: t.apply(CONJ)],
     linear=[{0}], pullbacks=[lambda ct, z: ct.apply(CONJ)],
 )  # fmt: skip
-COMPLEX = define(
+COMPLEX: Pointwise = define(
     "complex", "stablehlo.complex", 2, FLOAT,
     [lambda t, y, u, v: join(t, t.like(0)), lambda t, y, u, v: join(t.like(0), t)],
     linear=[{0, 1}],

@@ -12,24 +12,24 @@ from verax.compiler.ir.dtypes import DType, int4, uint4
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ir.op import Emitter, no_tangent, not_linear
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.pointwise import BITS, INTEGER, Elementwise, define
+from verax.compiler.ops.pointwise import BITS, INTEGER, Elementwise, Pointwise, define
 
-NOT = define("not", "stablehlo.not", 1, BITS, None)
-AND = define("and", "stablehlo.and", 2, BITS, None)
-OR = define("or", "stablehlo.or", 2, BITS, None)
-XOR = define("xor", "stablehlo.xor", 2, BITS, None)
-SHIFT_LEFT = define("shift_left", "stablehlo.shift_left", 2, INTEGER, None)
-SHIFT_RIGHT_ARITHMETIC = define(
+NOT: Pointwise = define("not", "stablehlo.not", 1, BITS, None)
+AND: Pointwise = define("and", "stablehlo.and", 2, BITS, None)
+OR: Pointwise = define("or", "stablehlo.or", 2, BITS, None)
+XOR: Pointwise = define("xor", "stablehlo.xor", 2, BITS, None)
+SHIFT_LEFT: Pointwise = define("shift_left", "stablehlo.shift_left", 2, INTEGER, None)
+SHIFT_RIGHT_ARITHMETIC: Pointwise = define(
     "shift_right_arithmetic", "stablehlo.shift_right_arithmetic", 2, INTEGER, None
 )
-SHIFT_RIGHT_LOGICAL = define(
+SHIFT_RIGHT_LOGICAL: Pointwise = define(
     "shift_right_logical", "stablehlo.shift_right_logical", 2, INTEGER, None
 )
-POPCNT = define(
+POPCNT: Pointwise = define(
     "popcnt", "stablehlo.popcnt", 1, INTEGER, None,
     write=lambda e, xs, xts, yt: write_popcnt(e, xs[0], yt),
 )  # fmt: skip
-CLZ = define("clz", "stablehlo.count_leading_zeros", 1, INTEGER, None)
+CLZ: Pointwise = define("clz", "stablehlo.count_leading_zeros", 1, INTEGER, None)
 
 
 def write_popcnt(e: Emitter, x: str, t: ArrayType) -> str:

@@ -20,14 +20,13 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.ops.loop_text import INDEX
 from verax.compiler.ops.pointwise import Compare, splat
 from verax.compiler.ops.values import blank, chosen
 
 T = TypeVar("T")
 Operand: TypeAlias = int
 """An operand of a linear half: a slot of the known builder, or ``~i`` for operand i of the op."""
-
-INDEX = ArrayType((), int32)
 
 
 class Halves(NamedTuple):

@@ -21,7 +21,7 @@ from verax.compiler.ir.dtypes import DType, float8_e4m3fn, float8_e5m2, float16,
 from verax.compiler.ir.errors import DerivativeError
 from verax.compiler.ir.op import Emitter
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.pointwise import INEXACT, REAL, Term, Writer, define, write_call
+from verax.compiler.ops.pointwise import INEXACT, REAL, Pointwise, Term, Writer, define, write_call
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 HALF_ROOT_PI = math.sqrt(math.pi) / 2
@@ -78,38 +78,46 @@ SINE, COSINE, HYPERBOLIC_SINE, HYPERBOLIC_COSINE = (
 
 # exponentials and logarithms ---------------------------------------------------------------------
 
-EXP = define("exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y])
-EXPM1 = define(
+EXP: Pointwise = define("exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y])
+EXPM1: Pointwise = define(
     "expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)]
 )
-LOG = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x])
-LOG1P = define("log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)])
-LOGISTIC = define(
+LOG: Pointwise = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x])
+LOG1P: Pointwise = define(
+    "log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)]
+)
+LOGISTIC: Pointwise = define(
     "logistic", "stablehlo.logistic", 1, INEXACT, [lambda t, y, x: t * (y * (1 - y))],
     write=through_float32("stablehlo.logistic", float16, *FLOAT8),
 )  # fmt: skip
 
 # roots -------------------------------------------------------------------------------------------
 
-SQRT = define("sqrt", "stablehlo.sqrt", 1, INEXACT, [lambda t, y, x: t / (y * 2)])
-RSQRT = define("rsqrt", "stablehlo.rsqrt", 1, INEXACT, [lambda t, y, x: t * (y / x) * -0.5])
-CBRT = define("cbrt", "stablehlo.cbrt", 1, REAL, [lambda t, y, x: t / (y * y * 3)])
+SQRT: Pointwise = define("sqrt", "stablehlo.sqrt", 1, INEXACT, [lambda t, y, x: t / (y * 2)])
+RSQRT: Pointwise = define(
+    "rsqrt", "stablehlo.rsqrt", 1, INEXACT, [lambda t, y, x: t * (y / x) * -0.5]
+)
+CBRT: Pointwise = define("cbrt", "stablehlo.cbrt", 1, REAL, [lambda t, y, x: t / (y * y * 3)])
 
 # circular functions ------------------------------------------------------------------------------
 
-SIN = define(
+SIN: Pointwise = define(
     "sin", SINE, 1, INEXACT, [lambda t, y, x: t * x.apply(COS)],
     write=by_parts(SINE, (SINE, HYPERBOLIC_COSINE), (COSINE, HYPERBOLIC_SINE)),
 )  # fmt: skip
-COS = define(
+COS: Pointwise = define(
     "cos", COSINE, 1, INEXACT, [lambda t, y, x: -(t * x.apply(SIN))],
     write=by_parts(COSINE, (COSINE, HYPERBOLIC_COSINE), (SINE, HYPERBOLIC_SINE), -1),
 )  # fmt: skip
-TAN = define("tan", "stablehlo.tan", 1, INEXACT, [lambda t, y, x: t * (y * y + 1)])
-ASIN = define("asin", "chlo.asin", 1, INEXACT, [lambda t, y, x: t / root_of_1_minus_square(x)])
-ACOS = define("acos", "chlo.acos", 1, INEXACT, [lambda t, y, x: -t / root_of_1_minus_square(x)])
-ATAN = define("atan", "chlo.atan", 1, INEXACT, [lambda t, y, x: t / (x * x + 1)])
-ATAN2 = define(
+TAN: Pointwise = define("tan", "stablehlo.tan", 1, INEXACT, [lambda t, y, x: t * (y * y + 1)])
+ASIN: Pointwise = define(
+    "asin", "chlo.asin", 1, INEXACT, [lambda t, y, x: t / root_of_1_minus_square(x)]
+)
+ACOS: Pointwise = define(
+    "acos", "chlo.acos", 1, INEXACT, [lambda t, y, x: -t / root_of_1_minus_square(x)]
+)
+ATAN: Pointwise = define("atan", "chlo.atan", 1, INEXACT, [lambda t, y, x: t / (x * x + 1)])
+ATAN2: Pointwise = define(
     "atan2", "stablehlo.atan2", 2, REAL,
     [lambda t, y, u, v: t * over_square(v, u, v), lambda t, y, u, v: -(t * over_square(u, u, v))],
 )  # fmt: skip
@@ -120,11 +128,14 @@ def root_of_1_minus_square(x: Term) -> Term:
 
 
 def over_square(w: Term, u: Term, v: Term) -> Term:
-    """``w / (u * u + v * v)`` where w is u or v, without leaving the range of the dtype."""
+    """``w / (u * u + v * v)`` where w is u or v, without leaving the range of the dtype.
+
+    It multiplies by a reciprocal, since XLA makes ``a / (b * c)`` of ``a / b / c``.
+    """
     a, b = magnitude(u), magnitude(v)
-    scale = a.gt(b).where(a, b)
-    p, q = u / scale, v / scale
-    return w / scale / (p * p + q * q) / scale
+    inverse = 1 / a.gt(b).where(a, b)
+    p, q = u * inverse, v * inverse
+    return w * inverse * (inverse / (p * p + q * q))
 
 
 def magnitude(x: Term) -> Term:
@@ -133,37 +144,45 @@ def magnitude(x: Term) -> Term:
 
 # hyperbolic functions ----------------------------------------------------------------------------
 
-SINH = define(
+SINH: Pointwise = define(
     "sinh", HYPERBOLIC_SINE, 1, INEXACT, [lambda t, y, x: t * x.apply(COSH)],
     write=by_parts(HYPERBOLIC_SINE, (HYPERBOLIC_SINE, COSINE), (HYPERBOLIC_COSINE, SINE)),
 )  # fmt: skip
-COSH = define(
+COSH: Pointwise = define(
     "cosh", HYPERBOLIC_COSINE, 1, INEXACT, [lambda t, y, x: t * x.apply(SINH)],
     write=by_parts(HYPERBOLIC_COSINE, (HYPERBOLIC_COSINE, COSINE), (HYPERBOLIC_SINE, SINE)),
 )  # fmt: skip
-TANH = define("tanh", "stablehlo.tanh", 1, INEXACT, [lambda t, y, x: t * ((1 - y) * (1 + y))])
-ASINH = define("asinh", "chlo.asinh", 1, INEXACT, [lambda t, y, x: t / (x * x + 1).apply(SQRT)])
-ACOSH = define(
+TANH: Pointwise = define(
+    "tanh", "stablehlo.tanh", 1, INEXACT, [lambda t, y, x: t * ((1 - y) * (1 + y))]
+)
+ASINH: Pointwise = define(
+    "asinh", "chlo.asinh", 1, INEXACT, [lambda t, y, x: t / (x * x + 1).apply(SQRT)]
+)
+ACOSH: Pointwise = define(
     "acosh", "chlo.acosh", 1, INEXACT,
     [lambda t, y, x: t / ((x - 1).apply(SQRT) * (x + 1).apply(SQRT))],
 )  # fmt: skip
-ATANH = define("atanh", "chlo.atanh", 1, INEXACT, [lambda t, y, x: t / ((1 - x) * (1 + x))])
+ATANH: Pointwise = define(
+    "atanh", "chlo.atanh", 1, INEXACT, [lambda t, y, x: t / ((1 - x) * (1 + x))]
+)
 
 # special functions -------------------------------------------------------------------------------
 
-ERF = define("erf", "chlo.erf", 1, REAL, [lambda t, y, x: t * bell(x) * TWO_OVER_ROOT_PI])
-ERFC = define(
+ERF: Pointwise = define(
+    "erf", "chlo.erf", 1, REAL, [lambda t, y, x: t * bell(x) * TWO_OVER_ROOT_PI]
+)
+ERFC: Pointwise = define(
     "erfc", "chlo.erfc", 1, REAL, [lambda t, y, x: t * bell(x) * -TWO_OVER_ROOT_PI],
     write=through_float32("chlo.erfc", *FLOAT8),
 )  # fmt: skip
-ERF_INV = define(
+ERF_INV: Pointwise = define(
     "erf_inv", "chlo.erf_inv", 1, REAL, [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI]
 )
-LGAMMA = define("lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)])
-DIGAMMA = define(
+LGAMMA: Pointwise = define("lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)])
+DIGAMMA: Pointwise = define(
     "digamma", "chlo.digamma", 1, REAL, [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)]
 )
-POLYGAMMA = define(
+POLYGAMMA: Pointwise = define(
     "polygamma", "chlo.polygamma", 2, REAL,
     [lambda t, y, n, x: no_order(), lambda t, y, n, x: t * (n + 1).apply(POLYGAMMA, x)],
 )  # fmt: skip

@@ -15,16 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from verax.compiler.ir.dtypes import bool_, int32
+from verax.compiler.ir.dtypes import int32
 from verax.compiler.ir.errors import DerivativeError, EffectError, InternalError, ShapeError
 from verax.compiler.ir.op import Again, Emitter, MaybeSlots, Slots, not_linear
 from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
-from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ir.types import Type
 from verax.compiler.ops.adjoint import Layout, adjoint, contract_later
 from verax.compiler.ops.control import (
-    INDEX,
     Cond,
     Control,
     Halves,
@@ -42,14 +41,22 @@ from verax.compiler.ops.control import (
     with_outs,
     with_tangents,
 )
+from verax.compiler.ops.loop_text import (
+    CONDITION,
+    INDEX,
+    physical,
+    set_row,
+    write_less,
+    write_loop,
+    write_next,
+    write_row,
+)
 from verax.compiler.ops.pointwise import Convert, zeros
 from verax.compiler.ops.reduce import Reduce
 from verax.compiler.ops.values import chosen, repeated, swapped
 
 R = TypeVar("R")
 Mask: TypeAlias = tuple[bool, ...]
-
-CONDITION = ArrayType((), bool_)
 
 
 class While(Control, name="while"):
@@ -342,7 +349,7 @@ class Scan(Control, name="scan"):
         if not isinstance(self.length, int):
             raise InternalError(f"a scan of {self.length} steps cannot be lowered")
         c, k, n = self.n_consts, self.n_consts + self.n_carry, self.n_carry
-        stacks = [e.constant(0, _physical(t)) for t in yts[n:]]
+        stacks = [e.constant(0, physical(t)) for t in yts[n:]]
         if self.length == 0:
             return [*xs[c:k], *stacks]
         zero, end = e.constant(0, INDEX), e.constant(self.length, INDEX)
@@ -351,9 +358,9 @@ class Scan(Control, name="scan"):
         def step(args: list[str]) -> list[str]:
             i, carry, out = args[0], args[1 : n + 1], args[n + 1 :]
             at = e.op(f"stablehlo.subtract {last}, {i} : {INDEX.mlir}") if last else i
-            rows = [write_row(e, x, _physical(t), at, zero) for x, t in zip(xs[k:], xts[k:])]
+            rows = [write_row(e, x, physical(t), at, zero) for x, t in zip(xs[k:], xts[k:])]
             ys = e.inline(self.body, [*xs[:c], *carry, *rows])
-            out = [set_row(e, stack, y, _physical(t), at, zero)
+            out = [set_row(e, stack, y, physical(t), at, zero)
                    for stack, y, t in zip(out, ys[n:], yts[n:])]  # fmt: skip
             return [write_next(e, i), *ys[:n], *out]
 
@@ -463,57 +470,3 @@ def _invariant(body: Program, n_consts: int) -> bytearray:
         if all(fixed[x] for x in xs):
             fixed[first : first + count] = b"\1" * count
     return fixed
-
-
-# text --------------------------------------------------------------------------------------------
-
-
-def write_loop(
-    e: Emitter,
-    inits: Sequence[str],
-    ts: Sequence[Type],
-    go: Callable[[list[str]], str],
-    step: Callable[[list[str]], Sequence[str]],
-) -> list[str]:
-    """Write a loop that runs ``step`` on its values while ``go`` holds."""
-    types = [_physical(t) for t in ts]
-    regions = f"{e.block(types, lambda args: [go(args)])}, {e.block(types, step)}"
-    signature = ", ".join(t.mlir for t in types)
-    text = f'"stablehlo.while"({", ".join(inits)}) ({regions}) : ({signature}) -> ({signature})'
-    return e.ops(text, len(ts))
-
-
-def write_less(e: Emitter, i: str, end: str) -> str:
-    """i < end."""
-    return e.op(
-        f"stablehlo.compare LT, {i}, {end}, SIGNED : "
-        f"({INDEX.mlir}, {INDEX.mlir}) -> {CONDITION.mlir}"
-    )
-
-
-def write_next(e: Emitter, i: str) -> str:
-    """i + 1."""
-    return e.op(f"stablehlo.add {i}, {e.constant(1, INDEX)} : {INDEX.mlir}")
-
-
-def write_row(e: Emitter, x: str, t: ArrayType, i: str, zero: str) -> str:
-    """Row i of x."""
-    one, row = ArrayType((1, *t.shape[1:]), t.dtype), t.row()
-    starts = ", ".join([i, *[zero] * row.ndim])
-    given = ", ".join([t.mlir, *[INDEX.mlir] * t.ndim])
-    sizes = ", ".join(map(str, one.shape))
-    y = e.op(f"stablehlo.dynamic_slice {x}, {starts}, sizes = [{sizes}] : ({given}) -> {one.mlir}")
-    return e.op(f"stablehlo.reshape {y} : ({one.mlir}) -> {row.mlir}")
-
-
-def set_row(e: Emitter, stack: str, y: str, t: ArrayType, i: str, zero: str) -> str:
-    """The stack with y as its row i."""
-    one, row = ArrayType((1, *t.shape[1:]), t.dtype), t.row()
-    y = e.op(f"stablehlo.reshape {y} : ({row.mlir}) -> {one.mlir}")
-    starts = ", ".join([i, *[zero] * row.ndim])
-    given = ", ".join([t.mlir, one.mlir, *[INDEX.mlir] * t.ndim])
-    return e.op(f"stablehlo.dynamic_update_slice {stack}, {y}, {starts} : ({given}) -> {t.mlir}")
-
-
-def _physical(t: Type) -> ArrayType:
-    return t.physical if isinstance(t, KeyType) else t

@@ -15,7 +15,7 @@ from verax.compiler.ir.dtypes import bool_
 from verax.compiler.ir.op import Emitter
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.functions import LOG, LOG1P, LOGISTIC
-from verax.compiler.ops.pointwise import REAL, Term, define
+from verax.compiler.ops.pointwise import REAL, Pointwise, Term, define
 
 
 class Writer:
@@ -67,21 +67,21 @@ def ratio(x: Term, y: Term) -> Term:
     return none.where(0, x / none.where(1, y))
 
 
-LOG_ADD_EXP = define(
+LOG_ADD_EXP: Pointwise = define(
     "log_add_exp", "", 2, REAL,
     [lambda t, z, x, y: t * share(x, y), lambda t, z, x, y: t * share(y, x)],
     write=write_log_add_exp,
 )  # fmt: skip
 """``log(exp(x) + exp(y))``"""
 
-X_LOG_Y = define(
+X_LOG_Y: Pointwise = define(
     "x_log_y", "", 2, REAL,
     [lambda t, z, x, y: t * y.apply(LOG), lambda t, z, x, y: t * ratio(x, y)],
     write=write_x_log_y,
 )  # fmt: skip
 """``x * log(y)``, and 0 where x is 0."""
 
-X_LOG1P_Y = define(
+X_LOG1P_Y: Pointwise = define(
     "x_log1p_y", "", 2, REAL,
     [lambda t, z, x, y: t * y.apply(LOG1P), lambda t, z, x, y: t * ratio(x, y + 1)],
     write=write_x_log1p_y,

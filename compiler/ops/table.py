@@ -90,7 +90,7 @@ SMALL = program([f32()], lambda b, xs: [b.emit(Compare("LT"), xs[0], b.emit(spla
 
 EXAMPLES: tuple[Example, ...] = (
     Example(splat(1, f32(4)), ()),
-    Example(Convert(float32), (f32(4),)),
+    Example(Convert(complex64), (f32(4),)),
     Example(Compare("EQ"), (f32(4), f32(4))),
     Example(SELECT, (ArrayType((4,), bool_), f32(4), f32(4))),
     Example(Bitcast(int32), (f32(4),)),
@@ -146,31 +146,49 @@ def refuse(*args: object) -> NoReturn:
 
 
 def takes(e: Example) -> str:
-    """The kinds of dtypes that may stand where the example has the dtype of its first operand."""
+    """The kinds of dtypes that may stand in place of the example's main one."""
     if not e.types:
         return "no operand"
     if e.op.programs:
         return "what its program takes"
-    main = e.types[-1 if e.op.name == "select" else 0]
-    if isinstance(main, KeyType):
+    if isinstance(main_type(e), KeyType):
         return "key"
-    kinds = [k for k, d in KINDS.items() if accepts(e, main.dtype, d)]
+    kinds = [k for k, d in KINDS.items() if accepted(Example(e.op, recast(e, d)))]
     return "any" if len(kinds) == len(KINDS) else ", ".join(kinds)
 
 
-def accepts(e: Example, main: DType, to: DType) -> bool:
-    types = [
-        ArrayType(t.shape, to) if isinstance(t, ArrayType) and t.dtype is main else t
+def recast(e: Example, to: DType) -> tuple[Type, ...]:
+    """The types of the example with another dtype in place of its main one."""
+    main = main_type(e)
+    dtype = main.dtype if isinstance(main, ArrayType) else None
+    return tuple(
+        ArrayType(t.shape, to) if isinstance(t, ArrayType) and t.dtype is dtype else t
         for t in e.types
-    ]
+    )
+
+
+def main_type(e: Example) -> Type | None:
+    """The type of the first operand, of a select that of the values."""
+    return e.types[-1 if e.op is SELECT else 0] if e.types else None
+
+
+def accepted(e: Example) -> bool:
     try:
-        e.op.infer(tuple(types))
+        e.op.infer(e.types)
     except VeraxError:
         return False
     return True
 
 
 def jvp(e: Example) -> str:
+    """The tangents of the example, and of its complex sister where they differ."""
+    text, sister = tangents(e), Example(e.op, recast(e, complex64))
+    if not isinstance(e.op, Pointwise) or not accepted(sister) or tangents(sister) == text:
+        return text
+    return f"{text} (complex: {tangents(sister)})"
+
+
+def tangents(e: Example) -> str:
     """Per operand: rule, zero, or none where its dtype has no tangent; one word if all agree."""
     words = [tangent(e, i) for i in range(len(e.types))]
     return words[0] if len(set(words)) == 1 else ", ".join(words) or "zero"
@@ -325,8 +343,8 @@ Each row is an op on one example of its operands.
 
 - *takes*: the kinds of dtypes.
 - *jvp*: per operand `rule`, `zero`, or `none` where its dtype has no tangent.
-- *linear in*: the sets of operands in which the op is jointly linear; transposition and pending sums
-  read them.
+- *linear in*: the sets of operands in which the op is jointly linear, which transposition and
+  pending sums read.
 - *batch*: what a call becomes when all operands are mapped.
 - *cut dims*: the factors on the dimensions of operands and results. One in brackets may not be cut,
   one that is reduced is named with its monoid.

@@ -332,7 +332,7 @@ class _Chooser:
         kinds: dict[str, Axes] = {}
         for factor, axes in cutting.items():
             kind = self.f.reduce.get(factor, "add")
-            if kind != "add":
+            if kind != "add" and self.mesh.parts(axes) > 1:
                 kinds[kind] = kinds.get(kind, ()) + axes
         return tuple(kinds.items())
 

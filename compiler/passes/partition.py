@@ -11,6 +11,7 @@ results, up to the order in which floating-point sums are taken.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,9 +19,9 @@ from typing import NamedTuple
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Equation, Program
-from verax.compiler.ir.span import Span, resolve
+from verax.compiler.ir.span import Span, places, resolve
 from verax.compiler.ir.types import Type
-from verax.compiler.ops.collective import AllReduce, Collective, OwnPart
+from verax.compiler.ops.collective import AllGather, AllReduce, AllToAll, Collective, OwnPart
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.reduce import ArgReduce
 from verax.compiler.ops.shard import Shard
@@ -32,8 +33,9 @@ from verax.compiler.passes.reshard import Layout, local_type, steps, whole
 from verax.compiler.passes.window import shift
 from verax.compiler.passes.wishes import Want
 from verax.sharding.cuts import Axes, Cuts, axes_of
+from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
-from verax.sharding.spec import check_cuts
+from verax.sharding.spec import check_cuts, p_of
 
 
 class Comm(NamedTuple):
@@ -45,7 +47,8 @@ class Comm(NamedTuple):
         axes: the mesh axes along which devices talk.
         nbytes: bytes of the operand on each device.
         span: the user's line that it comes from.
-        times: how often it happens in one run, or None where a loop does not say.
+        times: how often it happens in one run, or None where a loop does not say; every branch of
+            a conditional counts.
     """
 
     kind: str
@@ -73,6 +76,7 @@ def partition(
     mesh: Mesh,
     in_cuts: tuple[Cuts, ...],
     out_cuts: tuple[Cuts | None, ...] | None = None,
+    explicit: bool = False,
 ) -> Partitioned:
     """Cut a program into the one that every device of the mesh runs.
 
@@ -81,9 +85,12 @@ def partition(
         in_cuts: per input its cuts.
         out_cuts: per output the cuts that it must have, or None for what comes naturally; None
             altogether asks for nothing.
+        explicit: refuse what would have to be gathered or exchanged where the program does not say
+            so by ``shard``. Sums are always finished.
 
     Raises:
-        ShardingError: cuts that do not fit a type, or a layout on another mesh in the program.
+        ShardingError: cuts that do not fit a type, a layout on another mesh in the program, or in
+            explicit mode a conflict.
     """
     asked = out_cuts or (None,) * len(p.outs)
     for t, cuts in zip((*p.in_types, *p.out_types), (*in_cuts, *asked), strict=True):
@@ -91,7 +98,7 @@ def partition(
             check_cuts(mesh, cuts, t.shape)
     ins = tuple([Layout(cuts) for cuts in in_cuts])
     asks = tuple([Ask(None if cuts is None else Layout(cuts)) for cuts in asked])
-    local = _write(mesh, Inner(p, ins, asks))
+    local = _write(mesh, Inner(p, ins, asks), explicit)
     outs = tuple([layout.cuts for layout in plan(mesh, p, ins, asks).outs])
     return Partitioned(local.program, outs, (*local.notes, *_table(local.program)))
 
@@ -104,36 +111,17 @@ class _Local(NamedTuple):
 
 
 @lru_cache(1 << 10)
-def _write(mesh: Mesh, inner: Inner) -> _Local:
-    p, ins, asks = inner
-    found = plan(mesh, p, ins, asks)
-    w = _Writer(mesh)
-    values = [
-        _Value(t, given, w.b.input(local_type(mesh, t, given.cuts)))
-        for t, given in zip(p.in_types, ins)
-    ]
-    values = [w.settled(v, home) for v, home in zip(values, found.homes)]
-    for eq, choice in zip(p.equations, found.choices):
-        w.b.span = eq.span
-        operands = [values[x] for x in eq.operands]
-        yts = p.types[eq.first : eq.first + eq.n_out]
-        if choice is None:
-            values += [
-                _Value(t, whole(t.ndim), None, _Recipe(eq.op, operands, i))
-                for i, t in enumerate(yts)
-            ]
-            continue
-        ys = w.apply(eq.op, choice, operands)
-        made = [_Value(t, layout, y) for t, layout, y in zip(yts, choice.outs, ys)]
-        if not choice.finished:
-            made = [w.settled(v, found.homes[y]) for v, y in zip(made, eq.results)]
-        values += made
-    spans = {y: eq.span for eq in p.equations for y in eq.results}
-    outs = []
-    for o, layout in zip(p.outs, found.outs):
-        w.b.span = spans.get(o)
-        outs.append(w.place(values[o], layout))
-    return _Local(w.b.finish(outs), tuple(w.notes))
+def _write(mesh: Mesh, inner: Inner, explicit: bool) -> _Local:
+    """The local program of a program that is cut as its plan says."""
+    w = _Writer(mesh, inner, explicit)
+    w.inputs()
+    for eq, choice in zip(inner.program.equations, w.plan.choices):
+        w.equation(eq, choice)
+    return _Local(w.b.finish(w.outputs()), tuple(w.notes))
+
+
+def _first(eq: Equation) -> int:
+    return eq.first
 
 
 class _Recipe(NamedTuple):
@@ -153,20 +141,57 @@ class _Value:
         self, t: Type, layout: Layout, slot: int | None, recipe: _Recipe | None = None
     ) -> None:
         self.type, self.layout, self.slot, self.recipe = t, layout, slot, recipe
-        self.placed: dict[Layout, int] = {}  # the layouts in which it was asked for already
+        self.placed: dict[Layout, int] | None = None  # where it was asked for already
 
 
 class _Writer:
     """The local program while it is written."""
 
-    def __init__(self, mesh: Mesh) -> None:
-        self.mesh, self.b = mesh, Builder()
+    def __init__(self, mesh: Mesh, inner: Inner, explicit: bool) -> None:
+        self.mesh, self.inner, self.explicit = mesh, inner, explicit
+        self.plan = plan(mesh, *inner)
+        self.b = Builder()
+        self.values: list[_Value] = []
         self.notes: list[Comm] = []
+
+    def inputs(self) -> None:
+        given = zip(self.inner.program.in_types, self.inner.ins)
+        placed = [
+            _Value(t, layout, self.b.input(local_type(self.mesh, t, layout.cuts)))
+            for t, layout in given
+        ]
+        self.values += [self.settled(v, home) for v, home in zip(placed, self.plan.homes)]
+
+    def equation(self, eq: Equation, choice: Choice | None) -> None:
+        op, operands, first, count, self.b.span = eq
+        xs = [self.values[x] for x in operands]
+        yts = self.inner.program.types[first : first + count]
+        if choice is None:
+            self.values += [
+                _Value(t, whole(t.ndim), None, _Recipe(op, xs, i)) for i, t in enumerate(yts)
+            ]
+            return
+        ys = self.apply(op, choice, xs)
+        made = [_Value(t, layout, y) for t, layout, y in zip(yts, choice.outs, ys)]
+        if not choice.finished:
+            homes = self.plan.homes[first : first + count]
+            made = [self.settled(v, home) for v, home in zip(made, homes)]
+        self.values += made
+
+    def outputs(self) -> list[int]:
+        """The outputs, in the layouts that were asked; what that takes counts for their lines."""
+        p = self.inner.program
+        out = []
+        for o, layout in zip(p.outs, self.plan.outs):
+            at = bisect_right(p.equations, o, key=_first) - 1
+            self.b.span = p.equations[at].span if at >= 0 else None
+            out.append(self.place(self.values[o], layout))
+        return out
 
     def apply(self, op: Op, choice: Choice, operands: Sequence[_Value]) -> Sequence[int]:
         """Run an op on shards; returns its results in the layouts that the choice says."""
         xs = [
-            v.slot if v.slot is not None and v.layout == layout else self.place(v, layout)
+            v.slot if v.slot is not None and v.layout == layout else self.operand(op, v, layout)
             for v, layout in zip(operands, choice.ins)
         ]
         if choice.plain:
@@ -176,14 +201,7 @@ class _Writer:
             return xs
         if any(choice.shifts):
             xs = shift(self.b, self.mesh, op, [v.type for v in operands], xs, choice.shifts)
-        local = choice.local
-        if choice.inner:
-            written = [_write(self.mesh, inner) for inner in choice.inner]
-            self.notes += [note for w in written for note in w.notes]
-            local = rebuilt(op, [w.program for w in written])
-        elif op.programs or op.effects:
-            self.note_whole(op, operands)
-        ys: Sequence[int] = self.b.emit_all(local, *xs)
+        ys: Sequence[int] = self.b.emit_all(self.local(op, choice, operands), *xs)
         for kind, axes in choice.combine:
             if isinstance(op, ArgReduce):
                 ys = [first_extreme(self.b, self.mesh, axes, op, xs[0], ys[0])]
@@ -191,18 +209,40 @@ class _Writer:
                 ys = [self.b.emit(AllReduce(self.mesh, axes, kind), y) for y in ys]
         return ys
 
+    def local(self, op: Op, choice: Choice, operands: Sequence[_Value]) -> Op:
+        """The op that runs on shards; what it holds is partitioned too."""
+        if choice.inner:
+            written = [_write(self.mesh, inner, self.explicit) for inner in choice.inner]
+            self.notes += [note for w in written for note in w.notes]
+            return rebuilt(op, [w.program for w in written])
+        if op.programs or op.effects:
+            self.note_whole(op, operands)
+        return choice.local
+
     def note_whole(self, op: Op, operands: Sequence[_Value]) -> None:
         axes = {axis for v in operands for axis in axes_of(v.layout.cuts)}
         along = tuple([axis for axis in self.mesh.names if axis in axes])
         nbytes = sum(v.type.nbytes for v in operands)
         self.notes.append(Comm(f"whole({op.name})", along, nbytes, self.b.span))
 
+    # layouts -------------------------------------------------------------------------------------
+
     def settled(self, v: _Value, home: Layout) -> _Value:
         """The value in the layout in which it stays."""
         return v if v.layout == home else _Value(v.type, home, self.place(v, home))
 
+    def operand(self, op: Op, v: _Value, want: Layout) -> int:
+        """The slot of the value's shards in the layout that an op needs."""
+        if self.explicit and v.slot is not None and not isinstance(op, Shard):
+            moves = steps(self.mesh, v.layout, want)
+            if any(isinstance(move, AllGather | AllToAll) for move in moves):
+                raise _conflict(op, v, want, self.b.span)
+        return self.place(v, want)
+
     def place(self, v: _Value, want: Layout) -> int:
         """The slot of the value's shards in this layout."""
+        if v.placed is None:
+            v.placed = {}
         found = v.placed.get(want)
         if found is None:
             found = v.placed[want] = self.moved(v, want)
@@ -227,22 +267,30 @@ class _Writer:
         return self.apply(op, choice, operands)[at], choice.outs[at]
 
 
+def _conflict(op: Op, v: _Value, want: Layout, span: Span | None) -> ShardingError:
+    return ShardingError(
+        f"{op.name} needs an operand {v.type} as {Layout(want.cuts)}, and it lies as {v.layout}",
+        fix=f"say that it is to be moved: vx.shard(x, mesh, {p_of(want.cuts)})",
+        places=places(span),
+    )
+
+
 def _table(p: Program, times: int | None = 1) -> Iterable[Comm]:
     """What the program communicates, in order; in loops as often as they run."""
-    for eq in p.equations:
-        op = eq.op
-        if isinstance(op, Collective) and not isinstance(op, OwnPart):
-            yield Comm(op.name, op.axes, p.types[eq.operands[0]].nbytes, eq.span, times)
-        inside = _times(eq, times)
-        for inner in op.programs:
-            yield from _table(inner, inside)
+    for op, xs, _, _, span in p.equations:
+        if op.programs:
+            inside = _times(op, times)
+            for inner in op.programs:
+                yield from _table(inner, inside)
+        elif isinstance(op, Collective) and not isinstance(op, OwnPart):
+            yield Comm(op.name, op.axes, p.types[xs[0]].nbytes, span, times)
 
 
-def _times(eq: Equation, times: int | None) -> int | None:
-    if isinstance(eq.op, While):
+def _times(op: Op, times: int | None) -> int | None:
+    if isinstance(op, While):
         return None
-    if isinstance(eq.op, Scan) and times is not None:
-        return times * eq.op.length if isinstance(eq.op.length, int) else None
+    if isinstance(op, Scan) and times is not None:
+        return times * op.length if isinstance(op.length, int) else None
     return times
 
 

@@ -86,13 +86,13 @@ class _Planner:
         self.choices = []
         values, depth, choices = self.values, self.depth, self.choices
         for eq, kind in zip(p.equations, self.kinds):
-            made = self.made(eq, kind) if kind else 0
+            made = self.made(eq, kind) if kind > _NOT_MADE else 0
             if made:
                 zero = kind == _SOURCE and isinstance(eq.op, Constant) and not eq.op.value
                 values += [Operand(whole(p.types[y].ndim), True, zero) for y in eq.results]
                 choices.append(None)
             else:
-                choice = self.choose(eq)
+                choice = self.choose(eq, kind)
                 choices.append(choice)
                 if choice.finished:
                     values += choice.results
@@ -105,15 +105,15 @@ class _Planner:
         for o, ask in zip(self.p.outs, self.asks):
             want = ask.want if ask.layout is None else Want(ask.layout.cuts)
             wants[o] = both(wants[o], want)
-        for eq in reversed(self.p.equations):
+        for eq, kind in zip(reversed(self.p.equations), reversed(self.kinds)):
             if self.depth[eq[2]]:
                 continue
-            choice = self.choose(eq, ask=True)
+            choice = self.choose(eq, kind, ask=True)
             for x, want in zip(eq[1], choice.wants):
                 if want is not None:
                     wants[x] = both(wants[x], want)
 
-    def choose(self, eq: Equation, ask: bool = False) -> Choice:
+    def choose(self, eq: Equation, kind: int, ask: bool = False) -> Choice:
         op, xs, first, count, _ = eq
         values = self.values
         operands = tuple([values[x] for x in xs])
@@ -123,7 +123,8 @@ class _Planner:
         types = self.p.types
         xts = tuple([types[x] for x in xs])
         wants = tuple(self.wants[first : first + count])
-        choice = choose_equation(self.mesh, op, xts, operands, wants)
+        of_kind = choose_special if kind == _SPECIAL else choose
+        choice = of_kind(self.mesh, op, xts, operands, wants)
         if ask:
             self.asked[first] = _Asked(operands, choice)
         return choice
@@ -180,12 +181,15 @@ def _uses(p: Program) -> list[int]:
     return uses
 
 
-_NOT_MADE, _SOURCE, _REGENERABLE, _BROADCAST = range(4)
+_SPECIAL, _NOT_MADE, _SOURCE, _REGENERABLE, _BROADCAST = range(5)
 
 
 @lru_cache(1 << 14)
 def _kind(op: Op) -> int:
-    """Whether the op generates a value, or costs no more to do again than to read its result."""
+    """Whether the op generates a value, or costs no more to do again than to read its result; and
+    whether its factors say how it is cut."""
+    if isinstance(op, Shard) or op.programs or op.effects:
+        return _SPECIAL
     if isinstance(op, Constant | Iota):
         return _SOURCE
     if isinstance(op, Contract):
@@ -195,18 +199,16 @@ def _kind(op: Op) -> int:
     return _REGENERABLE if isinstance(op, Elementwise | Reshape) else _NOT_MADE
 
 
-def choose_equation(
+def choose_special(
     mesh: Mesh,
     op: Op,
     xts: tuple[Type, ...],
     operands: tuple[Operand, ...],
     wants: tuple[Want | None, ...],
 ) -> Choice:
-    """How one equation is cut, whatever its op is."""
+    """How an equation is cut of which the factors do not say it."""
     if isinstance(op, Shard):
         return choose_shard(mesh, op, operands)
     if isinstance(op, Control):
         return choose_nested(plan, mesh, op, xts, operands, wants)
-    if op.programs or op.effects:
-        return leave_whole(op, xts)
-    return choose(mesh, op, xts, operands, wants)
+    return leave_whole(op, xts)

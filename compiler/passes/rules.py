@@ -255,20 +255,16 @@ def undo(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
     return r.argument(xs[0], op) if op.axes else xs[0]
 
 
-def whole(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
-    """A slice that takes all, or a pad that adds nothing."""
+def slice_of_all(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
+    """A slice of the operand's type takes all of it."""
     t = r.array(xs[0])
-    return xs[0] if _result(op, [t]) is t and _keeps(op, t) else None
+    return xs[0] if _result(op, [t]) is t else None
 
 
-def _keeps(op: Op, t: ArrayType) -> bool:
-    """Whether an op whose result has its operand's type moves no element."""
-    if isinstance(op, Slice):
-        return all(part is None or part[2] == 1 or n in (0, 1)
-                   for part, n in zip(op.parts, t.shape))  # fmt: skip
+def pad_with_nothing(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
+    """A pad that adds, crops and inserts nothing."""
     assert isinstance(op, Pad)
-    return all(part is None or (part[0] == 0 and (part[2] == 0 or n in (0, 1)))
-               for part, n in zip(op.parts, t.shape))  # fmt: skip
+    return xs[0] if all(part in (None, (0, 0, 0)) for part in op.parts) else None
 
 
 def key_data(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
@@ -348,9 +344,9 @@ RULES: dict[type[Op], tuple[Rule, ...]] = {
     Select: (select,),
     Reshape: (reshape, move_constant),
     Reverse: (undo, move_constant),
-    Slice: (whole, move_constant),
+    Slice: (slice_of_all, move_constant),
     DynamicSlice: (move_constant,),
-    Pad: (whole,),
+    Pad: (pad_with_nothing,),
     Concatenate: (join_constants,),
     Contract: (contract,),
     KeyData: (key_data,),

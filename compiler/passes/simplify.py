@@ -17,7 +17,8 @@ from typing import NamedTuple
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ops.control import Call, Cond, emit_some
-from verax.compiler.ops.loops import CONDITION, Scan, While
+from verax.compiler.ops.loop_text import CONDITION
+from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Constant
 from verax.compiler.ops.values import blank, repeated
 from verax.compiler.passes.narrow import Narrow, narrow, without

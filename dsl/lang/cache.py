@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from verax.compiler.backend import backend
 from verax.compiler.ir.types import KeyType, Type
 from verax.dsl.lang.array import Array
-from verax.dsl.lang.identity import Unkeyed, identity
+from verax.dsl.lang.identity import identity
 from verax.dsl.lang.key import Key, spend
 from verax.dsl.lang.lift import lifted
 from verax.dsl.lang.scope import code_of, describe
 from verax.dsl.lang.stage import Staged, as_argument
 from verax.dsl.lang.treedef import TreeDef, build
 from verax.dsl.lang.value import CLASSES, Value, concrete
+from verax.dsl.lang.walk import Unkeyed
 from verax.dsl.lang.weak import CARRIERS, Weak, concrete_weak
 
 if TYPE_CHECKING:

@@ -27,16 +27,18 @@ from verax.dsl.lang.cache import (
     Function,
     Request,
     compile_staged,
+    counts_of,
     lookup,
     with_keywords,
 )
 from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
-from verax.dsl.lang.identity import Unkeyed, Walk, why_unkeyed
+from verax.dsl.lang.identity import why_unkeyed
 from verax.dsl.lang.scope import STACK, Donated, describe
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
 from verax.dsl.lang.treedef import TreeDef, exact, flatten
 from verax.dsl.lang.value import Value
+from verax.dsl.lang.walk import Unkeyed, Walk
 from verax.sharding.errors import user_line
 
 if TYPE_CHECKING:
@@ -371,6 +373,19 @@ def jit(
     if f is None:
         return lambda g: Jit(g, *options)
     return Jit(f, *options)
+
+
+def cache_info(f: Callable[..., Any]) -> CacheInfo:
+    """How often f was staged: as a jitted function, or by un-jitted transformations of it.
+
+    >>> import verax as vx
+    >>> f = vx.jit(lambda x: x + 1.0)
+    >>> f(1.0), f(2.0)
+    (Array(2., dtype=float32), Array(3., dtype=float32))
+    >>> f.cache_info()
+    CacheInfo(hits=1, staged=1, forced=0, unkeyed=None)
+    """
+    return f.cache_info() if isinstance(f, Jit) else counts_of(f).info()
 
 
 def spec(shape: int | Iterable[Size], dtype: DTypeLike = float32) -> ArrayType:

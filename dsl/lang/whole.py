@@ -24,11 +24,12 @@ from verax.dsl.lang.cache import (
     lookup,
     with_keywords,
 )
-from verax.dsl.lang.identity import Unkeyed, identity
+from verax.dsl.lang.identity import identity
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
 from verax.dsl.lang.treedef import TreeDef, build, exact, flatten
 from verax.dsl.lang.value import Value
+from verax.dsl.lang.walk import Unkeyed
 from verax.dsl.lang.weak import CARRIERS
 
 if TYPE_CHECKING:

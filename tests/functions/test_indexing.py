@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import verax as vx
 from tests.functions.oracle import agree, check_gradient, close, ops, told
-from verax.dsl.lang import fused
+from verax.dsl.lang import coordinates, fused, segments
 
 Shape = tuple[int, ...]
 HERE = "tests/functions/test_indexing.py"
@@ -522,3 +522,50 @@ def test_a_captured_mask_is_an_input() -> None:
 
 def test_a_computed_bound_of_a_slice() -> None:
     assert "vx.dynamic_slice" in told(lambda: vx.jit(lambda x, i: x[i : i + 2])(A, 1))
+
+
+# positions and segments ---------------------------------------------------------------------------
+
+
+def test_coordinates() -> None:
+    i = np.array([[0, 7], [-1, 11]])
+    for got, want in zip(coordinates.unravel_index(i, (3, 4)), np.unravel_index(i % 12, (3, 4))):
+        close(got, want)
+    rows, columns = np.array([0, 2, -1]), np.array([[3], [1]])
+    back = coordinates.ravel_multi_index([rows, columns], (3, 4))
+    close(back, np.ravel_multi_index([rows % 3, columns], (3, 4)))
+    assert coordinates.ravel_multi_index([4, 9], (3, 4), mode="wrap").item() == 5
+    for name in ("tril_indices", "triu_indices"):
+        for got, want in zip(getattr(coordinates, name)(3, 1, 4), getattr(np, name)(3, 1, 4)):
+            close(got, want)
+    x = np.arange(12.0).reshape(3, 4)
+    grid = coordinates.ix_(vx.asarray([0, 2]), vx.asarray([1, 3, 0]))
+    close(vx.asarray(x)[grid], x[np.ix_([0, 2], [1, 3, 0])])
+    close(vx.asarray(x)[coordinates.diag_indices(3)], np.diagonal(x))
+
+
+def test_segments() -> None:
+    x, ids = np.array([[1.0, 8.0], [2.0, 3.0], [4.0, 5.0], [9.0, 9.0]]), np.array([2, 0, 2, 5])
+    found = vx.jit(
+        lambda x, i: [
+            getattr(segments, f"segment_{kind}")(x, i, 3) for kind in ("sum", "prod", "max", "min")
+        ]
+    )(x, ids)
+    infinite = float("inf")
+    want = [
+        [[2, 3], [0, 0], [5, 13]],
+        [[2, 3], [1, 1], [4, 40]],
+        [[2, 3], [-infinite, -infinite], [4, 8]],
+        [[2, 3], [infinite, infinite], [1, 5]],
+    ]
+    for got, expected in zip(found, want):
+        close(got, np.array(expected, float))
+    check_gradient(lambda x: [segments.segment_sum(x, ids, 3), segments.segment_prod(x, ids, 3)], x)
+    assert told(lambda: segments.segment_sum(x, [0], 3)) == (  # type: ignore[arg-type]
+        "[verax-dtype] segment_sum takes arrays and scalars, got a list\n  fix: make an array of"
+        " it first: vx.array(x), or vx.stack(x) for a list of arrays"
+    )
+    assert told(lambda: segments.segment_sum(x, ids[:2], 3)) == (
+        "[verax-shape] segment_sum takes one id per row, got the rows float64[4,2] and the ids"
+        " int64[2]"
+    )

@@ -29,7 +29,7 @@ def test_concrete_arrays_are_moved() -> None:
 
 
 def test_trees_with_one_layout_and_with_many() -> None:
-    tree = {"w": X, "b": (X[0], vx.random.key(0)), "n": 3}
+    tree: Any = {"w": X, "b": (X[0], vx.random.key(0)), "n": 3}
     one = vx.shard(tree, MESH, P())
     assert one["w"].spec.trivial
     assert one["n"] == 3

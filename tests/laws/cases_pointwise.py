@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
 from scipy import special
 
@@ -22,7 +23,7 @@ from verax.compiler.ops.pointwise import TABLE, Pointwise
 from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
 from verax.compiler.ops.smooth import LOG_ADD_EXP, X_LOG1P_Y, X_LOG_Y
 
-Interval = tuple[float, float]
+Interval = tuple[float | None, float | None]
 Reference = Callable[..., Any]
 
 EDGES = (0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan)
@@ -48,7 +49,7 @@ def row(
     ulps: float = 6,
     ulps64: float = 16,
     floor: float = 1e-30,
-    step: float = 1e-6,
+    weight: int = 1,
 ) -> Case:
     """The case of one function.
 
@@ -63,15 +64,10 @@ def row(
 
     def make(g: Gen) -> Sample:
         shape, dtype = g.shape(), g.dtype(taken)
-        spans = smooth if g.smooth and smooth else domain or [None]
+        spans = smooth if g.smooth and smooth else domain or [(None, None)]
         some = edges if dtype.is_float else ()
-        return Sample(
-            op,
-            [
-                g.array(shape, dtype, *(spans[i % len(spans)] or (None, None)), special=some)
-                for i in range(arity)
-            ],
-        )
+        ends = [spans[i % len(spans)] for i in range(arity)]
+        return Sample(op, [g.array(shape, dtype, *end, special=some) for end in ends])
 
     def wide(op: Pointwise, *xs: Array) -> Any:
         return reference(*(xs if narrow else map(widened, xs)))
@@ -84,7 +80,7 @@ def row(
         ulps=ulps,
         ulps64=ulps64,
         floor=floor,
-        step=step,
+        weight=weight,
     )
 
 
@@ -164,9 +160,7 @@ def integral(case: Case) -> Case:
         n, x = sample.operands
         return Sample(sample.op, [np.round(n), x], fixed=(0,))
 
-    return Case(
-        case.name, make, case.reference, ulps=case.ulps, ulps64=case.ulps64, floor=case.floor
-    )
+    return attrs.evolve(case, make=make)
 
 
 FUNCTIONS = (
@@ -181,15 +175,15 @@ FUNCTIONS = (
     row(functions.SIN, np.sin, domain=[WIDE], smooth=[TAME]),
     row(functions.COS, np.cos, domain=[WIDE], smooth=[TAME]),
     row(functions.TAN, np.tan, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
-    row(functions.ASIN, np.arcsin, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
-    row(functions.ACOS, np.arccos, domain=[(-1, 1)], smooth=[(-0.8, 0.8)]),
+    row(functions.ASIN, np.arcsin, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], weight=2),
+    row(functions.ACOS, np.arccos, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], weight=2),
     row(functions.ATAN, np.arctan, domain=[WIDE], smooth=[(-0.8, 0.8)]),
     row(functions.ATAN2, np.arctan2, domain=[WIDE], smooth=[(0.5, 2)]),
     row(functions.SINH, np.sinh, domain=[(-9, 9)], smooth=[TAME]),
     row(functions.COSH, np.cosh, domain=[(-9, 9)], smooth=[TAME]),
     row(functions.TANH, np.tanh, domain=[(-1.5, 1.5)], smooth=[(-1, 1)]),
-    row(functions.ASINH, np.arcsinh, domain=[WIDE], smooth=[(-0.8, 0.8)]),
-    row(functions.ACOSH, np.arccosh, domain=[(1, 20)], smooth=[(1.5, 3)]),
+    row(functions.ASINH, np.arcsinh, domain=[WIDE], smooth=[(-0.8, 0.8)], weight=2),
+    row(functions.ACOSH, np.arccosh, domain=[(1, 20)], smooth=[(1.5, 3)], weight=2),
     row(functions.ATANH, np.arctanh, domain=[(-1, 1)], smooth=[(-0.8, 0.8)], ulps64=256),
     row(functions.ERF, special.erf, domain=[(-4, 4)], smooth=[TAME]),
     row(functions.ERFC, special.erfc, domain=[(-4, 4)], smooth=[TAME]),
@@ -201,7 +195,9 @@ FUNCTIONS = (
         ulps=16,
         ulps64=64,
     ),
-    row(functions.LGAMMA, special.gammaln, domain=[(0.1, 20)], smooth=[(0.5, 4)], floor=1),
+    row(
+        functions.LGAMMA, special.gammaln, domain=[(0.1, 20)], smooth=[(0.5, 4)], floor=1, weight=2
+    ),
     row(
         functions.DIGAMMA,
         special.digamma,
@@ -209,6 +205,7 @@ FUNCTIONS = (
         smooth=[(0.5, 4)],
         edges=(1.0,),
         floor=1,
+        weight=2,
     ),
     integral(
         row(
@@ -220,6 +217,7 @@ FUNCTIONS = (
             ulps=64,
             ulps64=256,
             floor=1e-6,
+            weight=3,
         )
     ),
 )
@@ -308,9 +306,9 @@ def make_convert(g: Gen) -> Sample:
 
 def convert(op: pointwise.Convert, x: Array) -> Array:
     if op.to.is_bool:
-        return widened(x) != 0
+        return np.asarray(widened(x) != 0)
     wide = widened(x)
-    return (wide if op.to.is_complex else wide.real).astype(numpy_dtype(op.to))
+    return np.asarray(wide if op.to.is_complex else wide.real).astype(numpy_dtype(op.to))
 
 
 COMPARISONS = {
@@ -355,7 +353,7 @@ def bitcast(op: bits.Bitcast, x: Array) -> Array:
     to = numpy_dtype(op.to)
     if op.to.bits == 4:
         return (x.astype(np.int8) & 15).astype(np.uint8).astype(to)
-    return x.view(to)
+    return np.asarray(x.view(to))
 
 
 PARAMETERS = (
@@ -403,7 +401,7 @@ def make_key_wrap(g: Gen) -> Sample:
 
 
 RANDOM = (
-    Case("threefry", make_threefry, threefry, derivative=False),
+    Case("threefry", make_threefry, threefry, derivative=False, weight=2),
     Case("key_data", make_key_data, lambda op, x: x, derivative=False),
     Case("key_wrap", make_key_wrap, lambda op, x: x, derivative=False),
 )

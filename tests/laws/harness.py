@@ -119,6 +119,7 @@ class Case:
         ulps64: the same for float64 and complex128, where XLA is less exact.
         floor: magnitudes below this count as this.
         step: the relative error allowed to finite differences.
+        weight: how dear it is to compile; it is tried so many times less often.
         known: where a law does not hold.
     """
 
@@ -131,6 +132,7 @@ class Case:
     ulps64: float | None = None
     floor: float = 1.0
     step: float = 1e-6
+    weight: int = 1
     known: tuple[Limit, ...] = ()
 
     @covers.default
@@ -275,9 +277,14 @@ def samples(
     seed = draw(st.integers(0, _WHOLE - 1))
     out = [case.make(Gen(choose, style, seed, turn))]
     for k in range(1, count):
-        recorded = iter(tuple(log))
-        out.append(case.make(Gen(lambda _, it=recorded: next(it), style, seed + k, turn)))
+        out.append(case.make(Gen(replay(log), style, seed + k, turn)))
     return out
+
+
+def replay(log: Sequence[Any]) -> Callable[[Any], Any]:
+    """The choices of an earlier sample again."""
+    recorded = iter(tuple(log))
+    return lambda strategy: next(recorded)
 
 
 # programs and claims -----------------------------------------------------------------------------
@@ -289,15 +296,15 @@ def program_of(op: Op, types: Sequence[Type]) -> Program:
     return b.finish(b.emit_all(op, *[b.input(t) for t in types]))
 
 
+Call: TypeAlias = tuple[Program, Sequence[Array]]
+
+
 @attrs.frozen(eq=False)
 class Claim:
     """Calls of programs on some inputs, and what must hold of all their outputs in order."""
 
-    calls: tuple[Call, ...] = attrs.field(converter=tuple)
-    check: Callable[[list[Array]], None] = attrs.field()
-
-
-Call: TypeAlias = tuple[Program, Sequence[Array]]
+    calls: Sequence[Call]
+    check: Callable[[list[Array]], None]
 
 
 def settle(claims: Sequence[Claim]) -> None:

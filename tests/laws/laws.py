@@ -63,7 +63,7 @@ class Law:
     state: State
     style: Style = ANY
     samples: int = 1
-    batch: int = 4
+    batch: int = 3
     applies: Callable[[Case], bool] = lambda case: True
 
 
@@ -285,7 +285,8 @@ def shards_glue(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
     f = one.op.factors(*shapes)
     env = {k: cast(int, n) for k, n in solve(one.op, f, shapes).items()}
     free = [k for k in env if k not in f.whole]
-    cuts = [{k: n} for k in free for n in (2, 4) if env[k] and env[k] % n == 0]
+    n = draw(st.sampled_from((2, 4)))
+    cuts = [{k: n} for k in free if env[k] and env[k] % n == 0]
     several = draw(st.sets(st.sampled_from(free), min_size=2)) if len(free) > 1 else set()
     cuts.append({k: 2 for k in free if k in several and env[k] and env[k] % 2 == 0})
     return [_cut_claim(case, one, f, env, cut) for cut in cuts if cut]
@@ -403,7 +404,7 @@ LAWS = (
     Law("jvp", jvp_is_difference, SMOOTH),
     Law("second", second_derivative, SMOOTH, applies=differentiable),
     Law("adjoint", transpose_is_adjoint, SMOOTH, applies=differentiable),
-    Law("vectorize", vectorize_is_stack, ANY, samples=3),
-    Law("shards", shards_glue, CUT),
+    Law("vectorize", vectorize_is_stack, ANY, samples=3, batch=2),
+    Law("shards", shards_glue, CUT, batch=3),
     Law("text", text_round_trip, ANY),
 )

@@ -37,7 +37,8 @@ def check(found: Any, want: Any) -> None:
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_with_momentum(nesterov: bool) -> None:
-    want, velocity = dict(START), {k: np.zeros_like(v) for k, v in START.items()}
+    want: dict[str, Any] = dict(START)
+    velocity = {k: np.zeros_like(v) for k, v in START.items()}
     for _ in range(4):
         for k in want:
             g = want[k] ** 3

@@ -327,6 +327,30 @@ def test_folding_happens_where_it_is_certain() -> None:
     assert fold(ADD, [splat(0.1, ArrayType((), bfloat16))] * 2, ArrayType((), bfloat16)) is None
 
 
+def test_conversions_are_folded_within_the_range() -> None:
+    def folded(value: float, source: DType, target: DType) -> object:
+        c = fold(Convert(target), [splat(value, ArrayType((), source))], ArrayType((), target))
+        return None if c is None else c.value
+
+    assert folded(-128, int32, int8) == -128
+    assert folded(-129, int32, int8) is None
+    assert folded(127, int32, int8) == 127
+    assert folded(128, int32, int8) is None
+    assert folded(255, int32, uint8) == 255
+    assert folded(-1, int32, uint8) is None
+    assert folded(2.5, float64, int32) is None
+    assert folded(-3.0, float64, int32) == -3
+    assert folded(math.inf, float32, float64) is None
+    assert folded(2**24 + 1, int32, float32) is None
+    assert folded(2**24, int32, float32) == 2.0**24
+    assert folded(7, int32, bfloat16) == 7.0
+    assert folded(9, int32, bfloat16) is None
+    assert folded(1.5, bfloat16, float32) is None
+    assert folded(2.0, bfloat16, float32) == 2.0
+    assert folded(0.1, float64, float32) == np.float32(0.1)
+    assert folded(1e300, float64, float32) is None
+
+
 def test_sum_of_a_splat_is_folded_if_every_partial_sum_is_exact() -> None:
     def summed(value: float, count: int, dtype: DType = float32) -> object:
         c = repeated_sum(splat(value, ArrayType((count,), dtype)), count, ArrayType((), dtype))

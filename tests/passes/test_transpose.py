@@ -8,11 +8,12 @@ import pytest
 from tests.passes import pass_laws, zoo
 from tests.passes.evaluator import evaluate, random_inputs
 from tests.passes.zoo import INDEX, MATMUL, emit, f64, scalar, written, zeros
-from verax.compiler.ir.dtypes import float64, int32
+from verax.compiler.ir.dtypes import float32, float64, int32
 from verax.compiler.ir.errors import DerivativeError
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span, user_span
-from verax.compiler.ops.contract import broadcast
+from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.contract import Contract, broadcast
 from verax.compiler.ops.control import Call, Cond
 from verax.compiler.ops.functions import SIN, TANH
 from verax.compiler.ops.loops import Scan, While
@@ -161,6 +162,8 @@ def test_a_branch_that_computes_known_values_too() -> None:
         u, v = emit(Cond((a, b)), i, x, y)
         return u * v
 
+    adjoint_of(p, (False, False, True))
+
 
 # the cotangents of consts ------------------------------------------------------------------------
 
@@ -195,6 +198,19 @@ def test_large_steps_are_summed_in_the_carry() -> None:
     p = weights(9, 4)
     assert carried(p) == ["float64[4,4]", "float64[4]", "float64[9,4]"]
     pass_laws.check_reverse(p, random_inputs(p.in_types))
+
+
+def test_sums_in_a_wider_dtype_are_converted_once() -> None:
+    wide, f32 = Contract(((0, 1), (1, 2)), (0, 2), (), float64), float32
+
+    @written(ArrayType((4, 4), f32), ArrayType((1, 4), f32))
+    def cell(w: Term, c: Term) -> Term:
+        return c.apply(wide, w).apply(TANH).to(f32)
+
+    types = (ArrayType((4, 4), f32), ArrayType((1, 4), f32))
+    p = written(*types)(lambda w, c: emit(Scan(cell, 1, 1, 5), w, c))
+    assert carried(p) == ["float32[1,4]"]
+    pass_laws.check_reverse(p, random_inputs(p.in_types), rtol=1e-5)
 
 
 def test_the_first_thing_computed_may_be_stacked() -> None:

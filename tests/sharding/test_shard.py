@@ -12,6 +12,7 @@ from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.program import Program, walk
 from verax.compiler.ir.text import parse
 from verax.compiler.ir.types import KeyType
+from verax.compiler.ops.layout import Reverse
 from verax.compiler.ops.shard import Shard
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.partition import partition
@@ -118,3 +119,27 @@ def test_the_backend_lays_results_out_as_it_says() -> None:
     x = np.arange(16, dtype=np.float32).reshape(4, 4)
     (y,) = made([device.put(x, p.in_types[0])])
     np.testing.assert_array_equal(device.get(y), x * x)
+
+
+# explicit mode -----------------------------------------------------------------------------------
+
+
+def test_explicit_mode_refuses_what_the_program_does_not_say() -> None:
+    p = stage(lambda x, w: (x @ w).apply(Reverse((0,))), floats(64, 8), floats(8, 16))
+    cuts = ((D, ()), ((), M))
+    with pytest.raises(ShardingError) as error:
+        partition(p, MESH, cuts, None, True)
+    assert error.value.message == (
+        "reverse needs an operand float32[64,16] as (-,model), and it lies as (data,model)"
+    )
+    assert error.value.fix == ("say that it is to be moved: vx.shard(x, mesh, P(None, 'model'))")
+    assert [c.kind for c in partition(p, MESH, cuts, None).comm] == ["all_gather"]
+
+
+def test_explicit_mode_takes_what_is_said_and_what_is_summed() -> None:
+    def f(x: Array, w: Array) -> Array:
+        return (x @ w).shard(MESH, (), M).apply(Reverse((0,))).sum()
+
+    p = stage(f, floats(64, 8), floats(8, 16))
+    made = partition(p, MESH, ((D, ()), ((), M)), None, True)
+    assert [c.kind for c in made.comm] == ["all_gather", "all_reduce"]
