@@ -104,7 +104,9 @@ from verax.dsl.lang.arithmetic import (
     trunc,
 )
 from verax.dsl.lang.binning import bincount, digitize, histogram, interp
+from verax.dsl.lang.cache import RestagedWarning
 from verax.dsl.lang.control import cond, switch
+from verax.dsl.lang.coordinates import ix_, tril_indices, triu_indices, unravel_index
 from verax.dsl.lang.creation import (
     arange,
     array,
@@ -152,7 +154,7 @@ from verax.dsl.lang.indexing import (
     take_along_axis,
 )
 from verax.dsl.lang.jacobian import hessian, jacfwd, jacrev
-from verax.dsl.lang.jit import jit, spec
+from verax.dsl.lang.jit import cache_info, jit, spec
 from verax.dsl.lang.joining import (
     append,
     array_split,
@@ -267,6 +269,7 @@ from verax.dsl.lang.reductions import (
     sum,
 )
 from verax.dsl.lang.searching import argwhere, flatnonzero, isin, nonzero, searchsorted, unique
+from verax.dsl.lang.segments import segment_max, segment_min, segment_prod, segment_sum
 from verax.dsl.lang.shard import shard
 from verax.dsl.lang.softmax import glu, log_softmax, logmeanexp, logsumexp, softmax, standardize
 from verax.dsl.lang.sorting import argsort, lexsort, sort, top_k
@@ -398,6 +401,7 @@ __all__ = [
     "P",
     "ParseError",
     "Program",
+    "RestagedWarning",
     "ShapeError",
     "ShardingError",
     "StructureError",
@@ -443,6 +447,7 @@ __all__ = [
     "broadcast_arrays",
     "broadcast_shapes",
     "broadcast_to",
+    "cache_info",
     "can_cast",
     "cbrt",
     "ceil",
@@ -554,6 +559,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "issubdtype",
+    "ix_",
     "jacfwd",
     "jacrev",
     "jit",
@@ -655,6 +661,10 @@ __all__ = [
     "save",
     "scan",
     "searchsorted",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
     "select",
     "selu",
     "shard",
@@ -697,7 +707,9 @@ __all__ = [
     "tree",
     "tri",
     "tril",
+    "tril_indices",
     "triu",
+    "triu_indices",
     "trunc",
     "uint4",
     "uint8",
@@ -705,6 +717,7 @@ __all__ = [
     "uint32",
     "uint64",
     "unique",
+    "unravel_index",
     "unstack",
     "value_and_grad",
     "var",

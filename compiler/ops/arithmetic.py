@@ -14,7 +14,15 @@ from __future__ import annotations
 from verax.compiler.ir.dtypes import DType, complex_of, real_of
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ops.functions import LOG
-from verax.compiler.ops.pointwise import NUMERIC, ORDERED, Pointwise, Term, define, to_bool
+from verax.compiler.ops.pointwise import (
+    NUMERIC,
+    ORDERED,
+    Pointwise,
+    Term,
+    define,
+    divided,
+    to_bool,
+)
 
 SIGNED = ("int", "float", "complex")
 FLOAT = ("float",)
@@ -29,6 +37,7 @@ POW: Pointwise = define(
 REM: Pointwise = define(
     "rem", "stablehlo.remainder", 2, ("int", "uint", "float"),
     [lambda t, y, x, d: t, lambda t, y, x, d: -(t * ((x - y) / d).apply(ROUND_EVEN))],
+    write=divided("stablehlo.remainder"),
 )  # fmt: skip
 
 

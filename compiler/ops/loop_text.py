@@ -1,7 +1,7 @@
 """The StableHLO of loops: a while over values, and rows of stacked arrays.
 
-Rows are taken and set at a scalar index of int32; a stack of keys is one of their words. Regions see
-the values around them, so consts are not part of what a loop carries.
+Rows are taken and set at a scalar index of int32; a stack of keys is one of their words. Regions
+see the values around them, so consts are not part of what a loop carries.
 """
 
 from __future__ import annotations

@@ -335,10 +335,39 @@ MUL = define(
     [lambda t, y, u, v: t * v, lambda t, y, u, v: u * t],
     linear=[{0}, {1}], pullbacks=[lambda ct, u, v: ct * v, lambda ct, u, v: u * ct],
 )  # fmt: skip
+
+
+def divided(hlo: str) -> Writer:
+    """Division that is total on integers: by zero the quotient is -1 (all bits), the remainder x.
+
+    That is what XLA computes at run time; its constant folding divides on the host, where an
+    integer division by zero ends the process, so the divisor is made safe first.
+    """
+
+    def write(e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yt: ArrayType) -> str:
+        if not yt.dtype.is_integer:
+            return e.op(write_call(hlo, xs, xts, yt))
+        x, y = xs
+        mask = ArrayType(yt.shape, bool_)
+        kind = "SIGNED" if yt.dtype.kind == "int" else "UNSIGNED"
+        zero, one = e.constant(0, yt), e.constant(1, yt)
+        by_zero = e.op(
+            f"stablehlo.compare EQ, {y}, {zero}, {kind} : ({yt.mlir}, {yt.mlir}) -> {mask.mlir}"
+        )
+        safe = e.op(f"stablehlo.select {by_zero}, {one}, {y} : {mask.mlir}, {yt.mlir}")
+        out = e.op(write_call(hlo, [x, safe], xts, yt))
+        ones = -1 if yt.dtype.kind == "int" else (1 << yt.dtype.bits) - 1
+        at_zero = e.constant(ones, yt) if hlo == "stablehlo.divide" else x
+        return e.op(f"stablehlo.select {by_zero}, {at_zero}, {out} : {mask.mlir}, {yt.mlir}")
+
+    return write
+
+
 DIV = define(
     "div", "stablehlo.divide", 2, NUMERIC,
     [lambda t, y, u, v: t / v, lambda t, y, u, v: -(t * (y / v))],
     linear=[{0}], pullbacks=[lambda ct, u, v: ct / v, None],
+    write=divided("stablehlo.divide"),
 )  # fmt: skip
 
 

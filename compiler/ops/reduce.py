@@ -67,9 +67,8 @@ class Reduce(Op, name="reduce"):
     """The elements along ``axes`` combined by a monoid.
 
     Args:
-        kind: max, min, mul, and, or.
-        axes: the dimensions that go, in order.
-        nans: of max and min, whether a NaN must come out. Where it reaches the result on another way
+        kind: max, min, mul, and, or. axes: the dimensions that go, in order. nans: of max and min,
+        whether a NaN must come out. Where it reaches the result on another way
             (the maximum that softmax subtracts), False is several times faster on long rows.
     """
 
