@@ -1,13 +1,10 @@
-"""Elementary and special functions: one line tells the operation, the domain and the derivative.
+"""Elementary and special functions: an entry tells the operation, the domain and the derivative.
 
-Derivatives are written with the result where that is cheaper (``tanh``, ``logistic``), and factored
-so that nothing cancels or overflows where the function itself does not: ``(1 - x) * (1 + x)``, not
-``1 - x * x``. All complex functions are holomorphic, so one formula serves both lines and planes;
-square roots are multiplied in the order that puts the branch cuts where the function has them.
-
-XLA's own lowering is used where it is exact to some units in the last place. Where it is not, the
-op writes a better one: the complex circular functions by their real parts (XLA loses all digits of
-a small imaginary part), the logistic function of float16 in float32 (it overflows).
+Derivatives use the result where that is cheaper, and are factored so that nothing cancels or
+overflows where the function does not: ``(1 - x) * (1 + x)``, not ``1 - x * x``. Complex functions
+are holomorphic: one formula serves line and plane, with the branch cuts of the function. XLA's
+lowering is used where it is exact to some last places, else the op writes a better one: complex sin
+and its kin by real parts (XLA loses a small imaginary part), narrow floats in float32.
 
 Law: against SciPy in every dtype, and against finite differences, in ``tests/laws``.
 """

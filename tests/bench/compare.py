@@ -39,6 +39,7 @@ def goal(row: str) -> float | None:
 def run(side: str, python: str, group: str) -> dict[str, float]:
     """The rows of one side for one group, in a process of its own on one core."""
     env = dict(os.environ, OMP_NUM_THREADS="1", JAX_PLATFORMS="cpu", PYTHONWARNINGS="ignore")
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their bytecode cached
     pin = ["taskset", "-c", "1"] if shutil.which("taskset") and (os.cpu_count() or 1) > 1 else []
     out = subprocess.run(
         [*pin, python, "-m", f"tests.bench.side_{side}", group],
@@ -58,15 +59,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the medians here")
     options = parser.parse_args()
     times: dict[str, dict[str, list[float]]] = {}
+    sides = (("verax", sys.executable), ("jax", options.jax_python))
+    for side, python in sides:
+        run(side, python, "import")  # warms the file system and the bytecode
     for _ in range(options.rounds):
         for group in options.only:
-            for side, python in (("verax", sys.executable), ("jax", options.jax_python)):
+            for side, python in sides:
                 for row, value in run(side, python, group).items():
                     times.setdefault(row, {}).setdefault(side, []).append(value)
     print(f"{'':58} {'verax':>10} {'jax':>10} {'ratio':>7} {'goal':>6}")
     medians = {}
-    for row, sides in times.items():
-        a, b = (statistics.median(sides.get(s, [float("nan")])) for s in ("verax", "jax"))
+    for row, found in times.items():
+        a, b = (statistics.median(found.get(side, [float("nan")])) for side, _ in sides)
         medians[row] = {"verax": a, "jax": b, "ratio": a / b}
         aim = goal(row)
         mark = "" if aim is None else f"{aim:6.2f} {'reached' if a / b <= aim else 'missed'}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.laws.harness import Array, Case, Gen, Limit, Sample, settle
 from tests.laws.laws import LAWS
-from tests.laws.test_laws import claims, known
+from tests.laws.test_laws import claims, known, overcome
 from verax.compiler.ir.dtypes import float64
 from verax.compiler.ir.errors import ParseError
 from verax.compiler.ir.op import (
@@ -145,3 +145,10 @@ def test_a_limit_excuses_its_samples_only() -> None:
     assert known(case, jvp, empty)
     assert not known(case, jvp, full)
     assert not known(case, second, empty)
+
+
+def test_a_limit_must_be_real() -> None:
+    jvp = next(law for law in LAWS if law.name == "jvp")
+    limit = Limit("jvp", "a test")
+    assert overcome(case_of(Square(), np.square), jvp, limit)
+    assert not overcome(case_of(WrongTangent(), np.square), jvp, limit)

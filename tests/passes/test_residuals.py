@@ -17,7 +17,7 @@ from verax.compiler.ir.dtypes import float32, float64
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import dim
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.contract import broadcast, total
+from verax.compiler.ops.contract import Contract, broadcast, total
 from verax.compiler.ops.functions import EXP, SIN, TANH
 from verax.compiler.ops.pointwise import ADD, DIV, MUL, NEG, SUB, Compare, Convert, Term, splat
 from verax.compiler.ops.values import elements, weight
@@ -137,6 +137,12 @@ def test_a_mask_is_kept_in_place_of_what_was_compared() -> None:
     mask = b.emit(Compare("GT"), y, b.emit(splat(0, VECTOR)))
     chosen = plan(b, [b.emit(Convert(float32), mask)], [], b.inputs)
     assert [str(b.types[s]) for s in chosen.residuals] == ["bool[4]"]
+
+
+def test_a_sum_is_dear_even_where_the_result_is_no_smaller() -> None:
+    assert price(Contract(((0, 1),), (0, 2), ((2, 4),))) == float("inf")
+    assert price(Contract(((0, 1),), (1, 0))) == 0.25
+    assert price(broadcast((4, 4), (0,))) == 0.0
 
 
 def test_unknown_dims_are_estimated() -> None:
