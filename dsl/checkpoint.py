@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang import tree
 from verax.dsl.lang.array import Array
-from verax.dsl.lang.host import numpy
+from verax.dsl.lang.host import numpy, numpy_dtype
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.promotion import asarray
 from verax.dsl.lang.shard import place
@@ -143,7 +143,7 @@ def _leaf(archive: zipfile.ZipFile, path: str, i: int, like: Any) -> Any:
     if isinstance(like, Key):
         return wrap_key_data(asarray(data))
     t = asarray(like).type
-    return place(asarray(data.view(asarray(like).numpy().dtype)), t.spec)
+    return place(asarray(data.view(numpy_dtype(t.dtype))), t.spec)
 
 
 def _describe(leaf: Any) -> str:
@@ -153,7 +153,7 @@ def _describe(leaf: Any) -> str:
 
 def _bytes_of(leaf: Any) -> bytes:
     out = io.BytesIO()
-    data = numpy().ascontiguousarray(leaf.numpy() if isinstance(leaf, Array | Key) else leaf)
+    data = numpy().asarray(leaf.numpy() if isinstance(leaf, Array | Key) else leaf, order="C")
     if data.dtype.kind == "V":  # bfloat16 and its kin: NumPy's format has no name for them
         data = data.view(f"u{data.dtype.itemsize}")
     numpy().save(out, data, allow_pickle=False)

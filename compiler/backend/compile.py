@@ -69,7 +69,7 @@ class Executable:
     """
 
     __slots__ = (
-        "_handlers", "_keys", "_loaded", "_moves", "_run", "_waits",
+        "_handlers", "_keys", "_loaded", "_moves", "_plain", "_run", "_waits",
         "comm", "donate", "in_types", "out_types", "program", "text",
     )  # fmt: skip
 
@@ -92,6 +92,7 @@ class Executable:
         keys = (i for i, t in enumerate(ready.out_types) if isinstance(t, KeyType))
         self._waits = bool(ready.comm) and platform() == "cpu"
         self._keys = [] if ready.mesh is None else list(keys)
+        self._plain = not (self._moves or donate or self._keys or self._waits)
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         """Start a run; returns the buffers of its results, which fill in the background.
@@ -100,7 +101,7 @@ class Executable:
             DonationError: a buffer was given away before.
             BackendError: XLA failed; what fails later is raised where the result is read.
         """
-        if self._moves or self.donate or self._keys or self._waits:
+        if not self._plain:
             return self._careful(buffers)
         try:
             out: list[Buffer] = self._run(buffers).consume_with_handlers(self._handlers)

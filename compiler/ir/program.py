@@ -124,7 +124,7 @@ class Builder:
         first = self.memo.get(key)
         if first is None:
             types = self.types
-            ts = tuple([types[x] for x in xs])
+            ts = tuple(map(types.__getitem__, xs))
             out = op.cache.get(ts)
             if out is None:
                 out = op.infer(ts)
@@ -137,20 +137,26 @@ class Builder:
 
     def emit_all(self, op: Op, *xs: int) -> range:
         """All results of op on these slots."""
+        types = self.types
+        before = len(types)
         first = self.emit(op, *xs)
-        return range(first, first + len(op.infer(tuple([self.types[x] for x in xs]))))
+        if first == before:
+            return range(first, len(types))
+        return range(first, first + len(op.infer(tuple([types[x] for x in xs]))))
 
     def inline(self, p: Program, ins: Iterable[int]) -> list[int]:
         """Write the equations of p on these slots; returns the slots of its outputs."""
         env = list(ins)
         types, memo, equations = self.types, self.memo, self.equations
+        slot = env.__getitem__
         for op, xs, first, count, span in p.equations:
-            ys = tuple([env[x] for x in xs])
-            new = memo.get((op, ys))
+            ys = tuple(map(slot, xs))
+            key = (op, ys)
+            new = memo.get(key)
             if new is None:
                 new = len(types)
                 if not op.effects:
-                    memo[op, ys] = new
+                    memo[key] = new
                 types += p.types[first : first + count]
                 equations.append(_new(Equation, (op, ys, new, count, span)))
             env += range(new, new + count)
@@ -159,6 +165,30 @@ class Builder:
     def finish(self, outs: Iterable[int]) -> Program:
         """Drop what no output and no effect needs; number the rest, inputs first."""
         outs = tuple(outs)
+        n_in = len(self.inputs)
+        keep = self._live(outs)
+        if len(keep) == len(self.equations) and self.inputs == list(range(n_in)):
+            return Program(n_in, tuple(self.types), tuple(keep), outs)  # numbered so already
+        old = self.types
+        new = [0] * len(old)
+        types = [old[i] for i in self.inputs]
+        for n, i in enumerate(self.inputs):
+            new[i] = n
+        renumber = new.__getitem__
+        equations = []
+        for op, xs, first, count, span in keep:
+            k = len(types)
+            if count == 1:
+                new[first] = k
+                types.append(old[first])
+            else:
+                new[first : first + count] = range(k, k + count)
+                types += old[first : first + count]
+            equations.append(_new(Equation, (op, tuple(map(renumber, xs)), k, count, span)))
+        return Program(n_in, tuple(types), tuple(equations), tuple(map(renumber, outs)))
+
+    def _live(self, outs: tuple[int, ...]) -> list[Equation]:
+        """The equations that an output or an effect needs."""
         live = bytearray(len(self.types) + 1)  # the last op may have no results
         for o in outs:
             live[o] = 1
@@ -169,26 +199,15 @@ class Builder:
                 keep.append(eq)
                 for x in xs:
                     live[x] = 1
-        new = [0] * len(self.types)
-        types = [self.types[i] for i in self.inputs]
-        for n, i in enumerate(self.inputs):
-            new[i] = n
-        equations = []
-        for op, xs, first, count, span in reversed(keep):
-            k = len(types)
-            if count:
-                new[first] = k
-            for i in range(1, count):
-                new[first + i] = k + i
-            types += self.types[first : first + count]
-            equations.append(_new(Equation, (op, tuple([new[x] for x in xs]), k, count, span)))
-        return Program(
-            len(self.inputs), tuple(types), tuple(equations), tuple([new[o] for o in outs])
-        )
+        keep.reverse()
+        return keep
 
 
 def rearrange(p: Program, order: Sequence[int], outs: Sequence[int] | None = None) -> Program:
     """The same program with its inputs in another order, and a choice of its outputs."""
+    same_ins = tuple(order) == tuple(range(p.n_in))
+    if same_ins and (outs is None or tuple(outs) == tuple(range(len(p.outs)))):
+        return p
     b = Builder()
     slots = [0] * p.n_in
     for i in order:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from verax.compiler.ir.dtypes import DType, bool_, real_of
@@ -84,14 +85,15 @@ class Term:
 
     def apply(self, op: Op, *others: Number) -> Term:
         """op of this term and the others."""
-        return Term(self.b, self.b.emit(op, self.slot, *[self.slot_of(x) for x in others]))
+        b = self.b
+        return Term(b, b.emit(op, self.slot, *map(self.slot_of, others)))
 
     def slot_of(self, x: Number) -> int:
-        return x.slot if isinstance(x, Term) else self.like(x).slot
+        return x.slot if type(x) is Term else fill(self.b, x, self.slot)  # type: ignore[arg-type]
 
     def like(self, value: bool | int | float | complex) -> Term:
         """A constant of this term's type."""
-        return Term(self.b, self.b.emit(splat(value, self.type)))
+        return Term(self.b, fill(self.b, value, self.slot))
 
     def __neg__(self) -> Term:
         return self.apply(NEG)
@@ -518,6 +520,12 @@ def splat(value: bool | int | float | complex, t: ArrayType) -> Constant:
 
     An integer beyond the dtype's range wraps, as arithmetic on it would.
     """
+    if type(value) is int or (type(value) is float and value != 0):
+        return _known_splat(value, t)
+    return _splat(value, t)  # 0.0 equals -0.0, so that a memo would take one for the other
+
+
+def _splat(value: bool | int | float | complex, t: ArrayType) -> Constant:
     kind = t.dtype.kind
     if kind == "bool":
         return Constant(bool(value), t)
@@ -533,6 +541,9 @@ def splat(value: bool | int | float | complex, t: ArrayType) -> Constant:
     return Constant(
         wrapped - (1 << bits) if kind == "int" and wrapped >> (bits - 1) else wrapped, t
     )
+
+
+_known_splat = lru_cache(4096)(_splat)
 
 
 def fill(b: Builder, value: bool | int | float | complex, like: int) -> int:

@@ -13,24 +13,27 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from verax.compiler.backend import backend
 from verax.compiler.ir.types import KeyType, Type
 from verax.dsl.lang.array import Array
-from verax.dsl.lang.identity import identity
+from verax.dsl.lang.identity import Identity, identity
 from verax.dsl.lang.key import Key, spend
 from verax.dsl.lang.lift import lifted
 from verax.dsl.lang.scope import code_of, describe
 from verax.dsl.lang.stage import Staged, as_argument
-from verax.dsl.lang.treedef import TreeDef, build
+from verax.dsl.lang.treedef import TreeDef, builder, take_like
 from verax.dsl.lang.value import CLASSES, Value, concrete
 from verax.dsl.lang.walk import Unkeyed
 from verax.dsl.lang.weak import CARRIERS, Weak, concrete_weak
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
+
+
+_new: Callable[[type[Array]], Any] = object.__new__
 
 
 class Entry:
@@ -41,18 +44,19 @@ class Entry:
     """
 
     __slots__ = (
-        "aliases", "captured", "donate", "forced", "out_tree", "out_uses", "pins", "plain",
-        "results", "run", "uses",
+        "aliases", "build", "captured", "donate", "forced", "out_types", "out_uses", "pins",
+        "plain", "results", "run", "start", "uses",
     )  # fmt: skip
 
     def __init__(self, run: Executable, s: Staged, reads: Sequence[Value]) -> None:
         place = {id(x): i for i, x in enumerate(reads)}
-        self.run: Executable = run
+        self.run, self.start = run, run.__call__  # bound once: the short way of a method
         self.forced = s.forced
-        self.out_tree = s.out_tree
+        self.build = builder(s.out_tree)
         self.captured: tuple[int | Value, ...] = tuple([place.get(id(x), x) for x in s.captured])
         self.pins = tuple([(place[id(x)], x) for x in s.looked if id(x) in place])
         self.results = tuple([(CLASSES[type(t)], t) for t in run.out_types])
+        self.out_types: tuple[Any, ...] = run.out_types
         self.plain = all(c is Array for c, _ in self.results)
         self.uses, self.out_uses, self.donate = s.uses, s.out_uses, run.donate
         self.aliases: tuple[tuple[int, int], ...] = tuple(
@@ -75,17 +79,21 @@ class Entry:
             spend([(inputs[i], use) for i, use in self.uses], what)
         buffers = [x.ref for x in inputs]
         try:
-            results = self.run(buffers)
+            results = self.start(buffers)
         except TypeError:
             for x in inputs:
                 concrete(x)  # says so if it was donated, or escaped
             raise
         if self.plain:
-            out: list[Any] = [Array(t, y) for (_, t), y in zip(self.results, results)]
+            out: list[Any] = []
+            for t, y in zip(self.out_types, results):  # Array(t, y), without the call of __init__
+                array = _new(Array)
+                array.type, array.ref, array.scope = t, y, None
+                out.append(array)
         else:
             out = [c(t, y) for (c, t), y in zip(self.results, results)]
             self._keys(out, xs)
-        return build(self.out_tree, out)
+        return self.build(out)
 
     def _keys(self, out: Sequence[Any], xs: Sequence[Value]) -> None:
         """Results that are keys: what was done to them inside, and which are arguments."""
@@ -196,6 +204,39 @@ def lookup(
 
 _PLAIN = frozenset({Array})
 _EASY = frozenset({Array, Key, Weak, *CARRIERS})
+
+
+class Recent(NamedTuple):
+    """The last call of a function: what the next one is compared with, before it is looked up.
+
+    Attributes:
+        tree, types: of its arguments, which were arrays all of them.
+        who: the function as it was.
+        run: the entry that was found.
+    """
+
+    tree: TreeDef
+    types: list[Any]
+    who: Identity
+    run: Callable[..., Any]
+
+    def fits(self, args: tuple[Any, ...], leaves: list[Any]) -> bool:
+        """Whether these arguments and the function are as they were; adds the leaves."""
+        return (
+            take_like(self.tree, args, leaves)
+            and _PLAIN.issuperset(map(type, leaves))
+            and [x.type for x in leaves] == self.types
+            and self.who.holds()
+        )
+
+
+def recent(
+    f: Callable[..., Any], leaves: Sequence[Any], tree: TreeDef, entry: Entry
+) -> Recent | None:
+    """What to remember of a call that was looked up; None where only a look-up is right."""
+    if type(f) is not FunctionType or not _PLAIN.issuperset(map(type, leaves)):
+        return None
+    return Recent(tree, [x.type for x in leaves], identity(f, tree.code), entry.__call__)
 
 
 def kinds_of(xs: Sequence[Value]) -> tuple[Any, ...]:

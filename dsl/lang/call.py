@@ -69,6 +69,8 @@ def inexact(name: str, body: Body, *xs: ArrayLike) -> AnyArray:
     """The same for functions of real and complex numbers: integers and bools become float32."""
     for x in xs:
         if isinstance(x, Value) and type(x.type) is ArrayType and x.type.dtype in _INEXACT:
+            if len(xs) == 1 and not x.weak:
+                return _run(body, x)
             return pointwise(name, body, *xs)
     return _general(name, body, default_float(common_dtype(name, xs)), xs)
 

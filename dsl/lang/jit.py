@@ -25,10 +25,12 @@ from verax.dsl.lang.cache import (
     CacheInfo,
     Counts,
     Function,
+    Recent,
     Request,
     compile_staged,
     counts_of,
     lookup,
+    recent,
     with_keywords,
 )
 from verax.dsl.lang.compiled import Compiled, Lowered
@@ -114,6 +116,7 @@ class Jit(Generic[P, R]):
         self._simple = not self._static and not self._donate
         self._options = None if not self._donate else (self._donate.numbers, self._donate.names)
         self._counts = Counts()
+        self._last: Recent | None = None
         update_wrapper(self, f, updated=())
 
     def _identity_(self) -> tuple[Any, ...]:
@@ -132,13 +135,21 @@ class Jit(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if STACK.scope is not None:
             return self._f(*args, **kwargs)
+        last = self._last
+        if last is not None and not kwargs:
+            leaves: list[Any] = []
+            if last.fits(args, leaves):
+                self._counts.hits += 1
+                result: R = last.run(leaves, last.who.reads, "jit")
+                return result
         if self._simple:
             leaves, tree = flatten((args, kwargs) if kwargs else args)
-            found = lookup(self._f, leaves, tree, self._options)
+            found = lookup(self._f, leaves, tree, None)
             if found is not None:
                 self._counts.hits += 1
+                self._last = None if kwargs else recent(self._f, leaves, tree, found.entry)
                 entry, xs, reads = found
-                result: R = entry(xs, reads, "jit")
+                result = entry(xs, reads, "jit")
                 return result
         return self._requested(args, kwargs)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from types import BuiltinFunctionType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -74,14 +75,16 @@ class TreeDef:
     """The structure of a tree: the containers, without the leaves.
 
     Equal structures are one object. ``code`` holds the functions in static fields and the classes
-    of structs: what they read counts for the identity of a call (see identity.py).
+    of structs: what they read counts for the identity of a call (see identity.py). ``flat`` says
+    that there is a container, and that all its children are leaves.
     """
 
-    __slots__ = ("__weakref__", "aux", "children", "code", "n_leaves", "node")
+    __slots__ = ("__weakref__", "aux", "children", "code", "flat", "n_leaves", "node")
     node: Node | None
     aux: Any
     children: tuple[TreeDef, ...]
     n_leaves: int
+    flat: bool
     code: tuple[Any, ...]
 
     def __new__(cls, node: Node | None, aux: Any, children: tuple[TreeDef, ...]) -> TreeDef:
@@ -93,6 +96,7 @@ class TreeDef:
         self = super().__new__(cls)
         self.node, self.aux, self.children = node, aux, children
         self.n_leaves = 1 if node is None else sum(c.n_leaves for c in children)
+        self.flat = node is not None and all(c.node is None for c in children)
         own = () if node is None else tuple(_code_of(node, aux))
         self.code = tuple(dict.fromkeys(own + tuple(f for c in children for f in c.code)))
         return _TREES.setdefault(key, self)
@@ -194,7 +198,10 @@ def _position(aux: Any, i: int) -> Item:
 
 
 def _exact_keys(keys: tuple[Any, ...]) -> Hashable:
-    return keys if {*map(type, keys)} == {str} else exact(keys)
+    return keys if _STRINGS.issuperset(map(type, keys)) else exact(keys)
+
+
+_STRINGS = frozenset({str})
 
 
 def _keyed(keys: Any, i: int) -> Item:
@@ -212,13 +219,15 @@ _LIST = Node(
     list, lambda x: (None, x), lambda _, kids: list(kids), _position,
     lambda _, texts: f"[{_comma(texts)}]",
 )  # fmt: skip
-_DICT = Node(dict, _take_dict, lambda keys, kids: dict(zip(keys, kids)), _keyed, _show_dict, exact)
+_DICT = Node(
+    dict, _take_dict, lambda keys, kids: dict(zip(keys, kids)), _keyed, _show_dict, _exact_keys
+)
 _NONE = Node(
     type(None), lambda x: (None, ()), lambda _, kids: None, _position, lambda _, texts: "None"
 )
 _ORDERED = Node(
     OrderedDict, _take_ordered, lambda keys, kids: OrderedDict(zip(keys, kids)), _keyed,
-    lambda keys, texts: f"OrderedDict({_show_dict(keys, texts)})", exact,
+    lambda keys, texts: f"OrderedDict({_show_dict(keys, texts)})", _exact_keys,
 )  # fmt: skip
 _DEFAULT = Node(
     defaultdict,
@@ -290,7 +299,8 @@ def _walk(node: Node, x: Any, leaves: list[Any]) -> TreeDef:
             if inner is _UNKNOWN:
                 inner = node_of(type(y))
             kids.append(_walk(inner, y, leaves) if inner is not None else _leaf(y, leaves))
-    return TreeDef(node, aux, tuple(kids))
+    key = (node.cls, None if aux is None else node.exact(aux), tuple(kids))
+    return _TREES.get(key) or TreeDef(node, aux, key[2])
 
 
 def _leaf(x: Any, leaves: list[Any]) -> TreeDef:
@@ -319,6 +329,40 @@ def flatten(tree: Tree, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeDef]:
     return leaves, _leaf(tree, leaves) if node is None else _walk(node, tree, leaves)
 
 
+def take_like(t: TreeDef, x: Any, leaves: list[Any]) -> bool:
+    """Whether x has the structure t; adds what stands where t has its leaves.
+
+    Faster than ``flatten``, but two things are the caller's: that what was added are leaves, and
+    what False means, for it is the answer for containers that only ``flatten`` can compare, too.
+    """
+    node = t.node
+    if node is None or type(x) is not node.cls:
+        return False
+    children: Any = x
+    if node is _DICT:
+        if len(children) != len(t.aux) or not _STRINGS.issuperset(map(type, children)):
+            return False
+        try:
+            children = list(map(children.__getitem__, t.aux))
+        except KeyError:
+            return False
+    elif node is not _TUPLE and node is not _LIST:
+        aux, children = node.take(x)
+        if aux is not t.aux and node.exact(aux) != node.exact(t.aux):
+            return False
+    if len(children) != len(t.children):
+        return False
+    if t.flat:
+        leaves += children
+        return True
+    for child, y in zip(t.children, children):
+        if child is LEAF:
+            leaves.append(y)
+        elif not take_like(child, y, leaves):
+            return False
+    return True
+
+
 def unflatten(treedef: TreeDef, leaves: Iterable[Any]) -> Tree:
     """The tree of this structure with these leaves."""
     leaves = list(leaves)
@@ -331,9 +375,14 @@ def build(treedef: TreeDef, leaves: list[Any]) -> Tree:
     """``unflatten`` for a list that is known to be as long as it must be."""
     if treedef.node is None:
         return leaves[0]
-    if treedef.n_leaves == len(treedef.children) and all(c is LEAF for c in treedef.children):
+    if treedef.flat:
         return treedef.node.build(treedef.aux, leaves)
     return _build(treedef, iter(leaves))
+
+
+def builder(t: TreeDef) -> Callable[[list[Any]], Tree]:
+    """``build`` for one structure that is built again and again."""
+    return partial(t.node.build, t.aux) if t.flat and t.node is not None else partial(build, t)
 
 
 def _build(t: TreeDef, leaves: Iterator[Any]) -> Tree:

@@ -12,7 +12,7 @@ treats them as the Python scalars that they stand for.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
@@ -31,7 +31,6 @@ from verax.sharding.spec import Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from verax.compiler.backend.compile import Executable
     from verax.dsl.lang.array import Array
 
     AnyArray: TypeAlias = Array[Any, *tuple[Any, ...]]
@@ -202,7 +201,7 @@ def invoke(p: Program, xs: Iterable[Value]) -> list[Any]:
 class _Eager(NamedTuple):
     """An op compiled for operands of these types."""
 
-    run: Executable
+    run: Callable[[Sequence[Any]], list[Any]]
     results: tuple[tuple[type[Value], Type], ...]
 
 
@@ -241,7 +240,7 @@ def _compile_op(op: Op, types: Sequence[Type]) -> _Eager:
     b.span = user_span(3)
     p = b.finish(b.emit_all(op, *[b.input(t.bare) for t in types]))
     executable = backend().executable(p, tuple(types))
-    return _Eager(executable, tuple([(CLASSES[type(t)], t) for t in executable.out_types]))
+    return _Eager(executable.__call__, tuple([(CLASSES[type(t)], t) for t in executable.out_types]))
 
 
 def run(p: Program, xs: Sequence[Value]) -> list[Any]:

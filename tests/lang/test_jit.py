@@ -253,3 +253,31 @@ def test_threads_stage_side_by_side() -> None:
     for t in threads:
         t.join()
     assert got.count((3,)) == got.count(True) == 15
+
+
+def test_a_repeated_call_sees_every_change() -> None:
+    scale = vx.ones(2)
+    factor = 2.0
+
+    @vx.jit
+    def f(d: Any) -> Any:
+        return {k: v * scale * factor for k, v in d.items()}
+
+    def values(d: Any) -> dict[str, list[float]]:
+        return {k: v.tolist() for k, v in f(d).items()}
+
+    x, y = vx.ones(2), vx.full((2,), 3.0)
+    for _ in range(3):
+        assert values({"a": x, "b": y}) == {"a": [2, 2], "b": [6, 6]}
+        assert values({"b": x, "a": y}) == {"b": [2, 2], "a": [6, 6]}
+        assert values({"a": x, "c": y}) == {"a": [2, 2], "c": [6, 6]}
+        assert values({"a": vx.ones(())}) == {"a": [2, 2]}
+        assert values({"a": 1.0}) == {"a": [2, 2]}
+        assert values({"a": 1.5}) == {"a": [3, 3]}
+    scale = vx.full((2,), 2.0)
+    assert values({"a": 1.5}) == {"a": [6, 6]}
+    assert values({"a": x}) == values({"a": x}) == {"a": [4, 4]}
+    factor = 3.0
+    assert values({"a": x}) == values({"a": x}) == {"a": [6, 6]}
+    scale = vx.ones(2, dtype=vx.float64)
+    assert f({"a": x})["a"].dtype is vx.float64

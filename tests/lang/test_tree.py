@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import verax as vx
 from tests.lang.messages import message
-from verax.dsl.lang.treedef import LEAF, TreeDef
+from verax.dsl.lang.treedef import LEAF, TreeDef, flatten, take_like
 
 
 class Point(NamedTuple):
@@ -68,6 +68,31 @@ def test_equal_structures_are_one_object(tree: Any) -> None:
     again = vx.tree.structure(vx.tree.map(lambda x: x, tree))
     assert again is structure
     assert hash(again) == hash(structure)
+
+
+@given(trees, trees)
+def test_take_like_agrees_with_flatten(a: Any, b: Any) -> None:
+    leaves, treedef = flatten(a)
+    found: list[Any] = []
+    taken = take_like(treedef, b, found)
+    at_leaves = [type(x) for x in found if flatten(x)[1] is not LEAF]
+    if taken and not at_leaves:
+        assert flatten(b)[1] is treedef
+        assert all(x is y for x, y in zip(found, flatten(b)[0], strict=True))
+    found.clear()
+    if take_like(treedef, a, found):
+        assert all(x is y for x, y in zip(found, leaves, strict=True))
+
+
+def test_take_like_tells_keys_and_missing_ones_apart() -> None:
+    like = flatten({"a": None, "b": 1})[1]
+    assert take_like(like, {"b": 2, "a": None}, found := [])  # type: ignore[var-annotated]
+    assert found == [2]
+    assert not take_like(like, {"b": 2, "c": None}, [])
+    assert not take_like(like, {"a": None, "b": 2, "c": None}, [])
+    assert not take_like(flatten({1: 0})[1], {True: 0}, [])
+    assert not take_like(flatten((1, 2))[1], [1, 2], [])
+    assert not take_like(flatten((1, (2,)))[1], (1, (2, 3)), [])
 
 
 @given(trees)
