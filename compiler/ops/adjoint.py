@@ -85,7 +85,7 @@ def adjoint(t: Program, layout: Layout) -> Adjoint:
 
 
 def _summands(made: Mapping[int, Equation], out: int, consts: int) -> Summands | None:
-    """The contractions whose sum ``out`` is; None where it is another sum, or the same each step."""
+    """The contractions whose sum ``out`` is; None for another sum, or one of constants alone."""
     eq = made.get(out)
     if eq is not None and eq.op is ADD:
         parts = [_summands(made, x, consts) for x in eq.operands]

@@ -89,7 +89,7 @@ class Term:
         return Term(b, b.emit(op, self.slot, *map(self.slot_of, others)))
 
     def slot_of(self, x: Number) -> int:
-        return x.slot if type(x) is Term else fill(self.b, x, self.slot)  # type: ignore[arg-type]
+        return x.slot if isinstance(x, Term) else fill(self.b, x, self.slot)
 
     def like(self, value: bool | int | float | complex) -> Term:
         """A constant of this term's type."""
@@ -223,12 +223,12 @@ class Pointwise(Elementwise, name="pointwise"):
     ) -> MaybeSlots:
         ct = cts[0]
         assert ct is not None
-        operands = [None if x is None else Term(b, x) for x in xs]
+        cotangent, operands = Term(b, ct), [None if x is None else Term(b, x) for x in xs]
         out: list[int | None] = []
         for x, rule in zip(xs, self.entry.pullbacks):
             if x is None:
                 assert rule is not None, f"{self.fn} is declared linear without a pullback"
-                back = rule(Term(b, ct), *operands)
+                back = rule(cotangent, *operands)
                 assert back is not None, f"the pullback of {self.fn} gives nothing"
                 out.append(back.slot)
             else:

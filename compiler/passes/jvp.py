@@ -34,8 +34,8 @@ def jvp(
     tangents = [b.input(t) if a else None for t, a in zip(p.in_types, active)]
     for op, xs, _, count, span in p.equations:
         b.span = span
-        ins = [env[x] for x in xs]
-        ts = [tangents[x] for x in xs]
+        ins = list(map(env.__getitem__, xs))
+        ts = list(map(tangents.__getitem__, xs))
         if ts.count(None) == len(ts):
             first = b.emit(op, *ins)
             env += range(first, first + count)

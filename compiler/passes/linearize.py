@@ -105,7 +105,7 @@ def _divide(p: Program, b: Builder, known: list[int | None]) -> list[_Late]:
     late = []
     for op, xs, first, count, span in p.equations:
         b.span = span
-        ins = [known[x] for x in xs]
+        ins = list(map(known.__getitem__, xs))
         if None not in ins:
             at = b.emit(op, *cast(list[int], ins))
             known += range(at, at + count)
@@ -138,10 +138,10 @@ def _linear_half(
             env[~x] = u.input(p.types[x])
     for op, xs, first, _, span in kept.recomputed:
         u.span = span
-        env[first] = u.emit(op, *[env[x] for x in xs])
+        env[first] = u.emit(op, *map(env.__getitem__, xs))
     for op, refs, results, span in late:
         u.span = span
-        at = u.emit(op, *[env[x] for x in refs])
+        at = u.emit(op, *map(env.__getitem__, refs))
         for i, y in enumerate(results):
             env[~y] = at + i
     return u.finish([env[o] for o in outs])

@@ -66,7 +66,7 @@ def transpose(p: Program, linear: tuple[bool, ...]) -> Program:
             _add(b, cts, o, ct)
     for op, known, values, results_, span in reversed(back):
         b.span = span
-        given_cts = [cts[y] for y in results_]
+        given_cts = list(map(cts.__getitem__, results_))
         if given_cts.count(None) == len(given_cts):
             continue
         if not _is_linear(op, tuple([x is None for x in known])):
@@ -94,7 +94,7 @@ def _forward(p: Program, b: Builder, env: list[int | None]) -> list[_Linear]:
     for eq in p.equations:
         op, xs, first, count, span = eq
         b.span = span
-        ins = [env[x] for x in xs]
+        ins = list(map(env.__getitem__, xs))
         if None not in ins:
             at = b.emit(op, *cast(list[int], ins))
             env += range(at, at + count)

@@ -9,7 +9,9 @@ Law: the program gives what the function gives, for all arguments of these types
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from verax.compiler.ir.errors import DTypeError, StructureError
@@ -77,15 +79,11 @@ def stage(
     args = [_argument(scope, t, i < len(weak) and weak[i]) for i, t in enumerate(types)]
     if values is not None:
         scope.values.update(zip([x.ref for x in args], values))
-    STACK.scope = scope
-    try:
+    with _entered(scope):
         leaves, out_tree = flatten(f(*build(in_tree, args)))
         outs = [_result(x, i, out_tree, keep_weak) for i, x in enumerate(leaves)]
         slots = [scope.lift(x) for x in outs]
         program = scope.builder.finish(slots)
-    finally:
-        STACK.scope = outer
-        scope.open = False
     uses, out_uses = _uses(scope, slots) if scope.uses else ((), ())
     return Staged(
         program,
@@ -97,6 +95,25 @@ def stage(
         out_uses,
         tuple([x.weak for x in outs]),
     )
+
+
+@contextmanager
+def _entered(scope: Scope) -> Iterator[None]:
+    """Make this scope the innermost one; the outermost pauses the collection of cycles.
+
+    Programs are many small tuples without a cycle, which the collector would walk again and again.
+    """
+    collects = scope.outer is None and gc.isenabled()
+    if collects:
+        gc.disable()
+    STACK.scope = scope
+    try:
+        yield
+    finally:
+        STACK.scope = scope.outer
+        scope.open = False
+        if collects:
+            gc.enable()
 
 
 def _argument(scope: Scope, t: Type, weak: bool) -> Value:

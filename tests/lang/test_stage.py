@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,33 @@ def test_programs_that_differ_in_names_only_are_equal() -> None:
     a, b = (vx.jit(f).stage(X) for f in (lambda x: vx.sin(x) * x, lambda y: vx.sin(y) * y))
     assert a == b
     assert hash(a) == hash(b)
+
+
+def test_the_outermost_staging_pauses_the_collection_of_cycles() -> None:
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        return vx.sin(x)
+
+    def failing(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        raise KeyError("inside")
+
+    vx.jit(lambda x: (vx.grad(f)(x), f(x))).stage(vx.spec((), vx.float32))
+    with pytest.raises(KeyError):
+        vx.jit(failing).stage(vx.spec((), vx.float32))
+    assert seen == [False] * 3
+    assert gc.isenabled()
+
+
+def test_a_collector_that_is_off_stays_off() -> None:
+    gc.disable()
+    try:
+        vx.jit(vx.sin).stage(vx.spec((), vx.float32))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_escaped_values_name_both_functions() -> None:

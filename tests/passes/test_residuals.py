@@ -7,18 +7,19 @@ from itertools import chain, combinations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.passes import zoo
 from tests.passes.pass_laws import active
-from tests.passes.zoo import f64, written
+from tests.passes.zoo import emit, f64, written
 from verax.compiler.ir.dtypes import float32, float64
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import dim
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import Contract, broadcast, total
 from verax.compiler.ops.functions import EXP, SIN, TANH
+from verax.compiler.ops.loops import Scan
 from verax.compiler.ops.pointwise import ADD, DIV, MUL, NEG, SUB, Compare, Convert, Term, splat
 from verax.compiler.ops.values import elements, weight
 from verax.compiler.passes.linearize import linearize
@@ -76,9 +77,10 @@ def every_plan(b: Builder, needed: list[int], free: set[int]) -> Iterable[Plan]:
 
 @given(st.integers(0, 1 << 32))
 @settings(max_examples=max(100, settings().max_examples))
+@example(2149)  # flow must be taken back here
 def test_no_other_choice_costs_less(seed: int) -> None:
     rng = Random(seed)
-    b = random_graph(rng, 9)
+    b = random_graph(rng, 11)
     slots = range(2, len(b.types))
     needed = sorted(rng.sample(slots, 4))
     own = rng.sample(slots, 2)
@@ -137,6 +139,16 @@ def test_a_mask_is_kept_in_place_of_what_was_compared() -> None:
     mask = b.emit(Compare("GT"), y, b.emit(splat(0, VECTOR)))
     chosen = plan(b, [b.emit(Convert(float32), mask)], [], b.inputs)
     assert [str(b.types[s]) for s in chosen.residuals] == ["bool[4]"]
+
+
+def test_the_carry_of_a_scan_is_not_there_anyway() -> None:
+    @written(f64(3))
+    def leak(c: Term) -> Term:
+        return c.gt(0.0).where(c, c * 0.1)
+
+    forward = linearize(written(f64(3))(lambda c: emit(Scan(leak, 0, 1, 4), c)), (True,)).forward
+    (eq,) = forward.equations
+    assert [str(forward.types[y]) for y in eq.results] == ["float64[3]", "bool[4,3]"]
 
 
 def test_a_sum_is_dear_even_where_the_result_is_no_smaller() -> None:

@@ -18,6 +18,7 @@ from verax.compiler.ops.control import Call, Cond
 from verax.compiler.ops.functions import SIN, TANH
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import MUL, Term
+from verax.compiler.passes.depend import depends
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.linearize import linearize, split
 from verax.compiler.passes.transpose import transpose
@@ -163,6 +164,18 @@ def test_a_branch_that_computes_known_values_too() -> None:
         return u * v
 
     adjoint_of(p, (False, False, True))
+
+
+def test_dependence_through_programs() -> None:
+    assert depends(zoo.chain_of_carries, (True, False)) == (True, True, True)
+    assert depends(zoo.call, (True, False)) == (True, False, False)
+    assert depends(zoo.choice, (False, True, False)) == (True, True)
+    assert depends(zoo.choice, (True, False, False)) == (True, True)
+    assert depends(zoo.noisy, (True, False, False)) == (True, False, False)
+    assert depends(zoo.noisy, (False, True, False)) == (True, True, True)
+    assert depends(zoo.grow, (True, False)) == (True,)
+    assert depends(zoo.key_loop, (False, True)) == (True, True)
+    assert depends(zoo.rnn, (False, False, False)) == (False, False)
 
 
 # the cotangents of consts ------------------------------------------------------------------------
