@@ -41,7 +41,7 @@ def key(seed: int | Array) -> Key:
 
     >>> import verax as vx
     >>> vx.random.uniform(vx.random.key(0), (2,))
-    Array([0.947667  , 0.97853255], dtype=float32)
+    Array([0.947667 , 0.9785799], dtype=float32)
     """
     if isinstance(seed, int) and not isinstance(seed, bool):
         return _as_key(fused(_words_of, _number(seed)))
