@@ -59,7 +59,7 @@ class Config:
     batch: int = vx.field(static=True, default=32)
     dropout: float = vx.field(static=True, default=0.05)
     rate: float = vx.field(static=True, default=3e-3)
-    steps: int = vx.field(static=True, default=600)
+    steps: int = vx.field(static=True, default=500)
     seed: int = vx.field(static=True, default=0)
 
 

@@ -57,7 +57,11 @@ class VeraxError(Exception):
         places: further source places that belong to the error, as ``source_line`` writes them.
     """
 
+    __module__ = "verax"  # tracebacks name an error as users do, vx.ShapeError
     code: ClassVar[str] = "verax"
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = "verax"
 
     def __init__(self, message: str, *, fix: str | None = None, places: Iterable[str] = ()) -> None:
         self.message = message

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import verax
+
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     "verax.sharding",
@@ -110,6 +112,16 @@ def test_import_loads_neither_jaxlib_nor_numpy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert out.stdout.strip() == "[]"
+
+
+def test_every_error_is_a_public_name() -> None:
+    kinds = [verax.VeraxError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        assert getattr(verax, kind.__name__) is kind
+        assert kind.__module__ == "verax"
+        assert kind.code.startswith("verax")
+    assert len({kind.code for kind in kinds}) == len(kinds)
 
 
 def test_nothing_imports_jax() -> None:

@@ -46,6 +46,9 @@ class Backend(Protocol):
     ) -> Executable:
         """The compiled program, from the cache if its content was compiled before."""
 
+    def forget(self) -> None:
+        """Let go of all compiled programs; what still holds one keeps it."""
+
     def put(self, x: NDArray[Any], t: Type) -> Buffer:
         """A copy of x on the device, or on the mesh of t's spec."""
 

@@ -188,6 +188,11 @@ def executable(
         _BUILDING.pop(key, None)
 
 
+def forget() -> None:
+    """Let go of all compiled programs: each keeps memory maps, and a process has 65530 of them."""
+    _CACHE.clear()
+
+
 def _build(
     p: Program,
     in_types: tuple[Type, ...],

@@ -196,7 +196,14 @@ FUNCTIONS = (
         ulps64=64,
     ),
     row(
-        functions.LGAMMA, special.gammaln, domain=[(0.1, 20)], smooth=[(0.5, 4)], floor=1, weight=2
+        functions.LGAMMA,
+        special.gammaln,
+        domain=[(0.1, 20)],
+        smooth=[(0.5, 4)],
+        ulps=32,
+        ulps64=64,
+        floor=1,
+        weight=2,
     ),
     row(
         functions.DIGAMMA,
@@ -204,6 +211,8 @@ FUNCTIONS = (
         domain=[(0.1, 20)],
         smooth=[(0.5, 4)],
         edges=(1.0,),
+        ulps=32,
+        ulps64=64,
         floor=1,
         weight=2,
     ),

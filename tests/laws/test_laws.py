@@ -13,6 +13,7 @@ from tests.laws.cases_pointwise import CASES as POINTWISE
 from tests.laws.cases_structural import CASES as STRUCTURAL
 from tests.laws.harness import Case, Claim, Limit, Sample, samples, settle
 from tests.laws.laws import LAWS, Law
+from verax.compiler.backend import backend
 from verax.compiler.ir.dtypes import ALL
 
 CASES: tuple[Case, ...] = (*POINTWISE, *STRUCTURAL)
@@ -52,6 +53,7 @@ def test_law(case: Case, law: Law) -> None:
             settle(found)
 
     holds()
+    backend().forget()  # no other test calls these programs
 
 
 def overcome(case: Case, law: Law, limit: Limit) -> bool:
