@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,3 +132,17 @@ def test_nothing_imports_jax() -> None:
                 continue
             found = [m for m, _ in imports(ast.parse(path.read_text())) if m.split(".")[0] == "jax"]
             assert not found, path
+
+
+def test_every_name_that_messages_and_docs_mention_exists() -> None:
+    texts = [*SOURCES, ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    missing = set()
+    for path in texts:
+        for name in re.findall(r"\bvx\.([a-z_A-Z0-9]+(?:\.[a-z_A-Z0-9]+)*)", path.read_text()):
+            value: object = verax
+            for part in name.split("."):
+                if not hasattr(value, part):
+                    missing.add(f"{path.relative_to(ROOT)}: vx.{name}")
+                    break
+                value = getattr(value, part)
+    assert not missing

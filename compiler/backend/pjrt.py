@@ -391,6 +391,6 @@ def failed(error: Exception, needs: str = "") -> BackendError | DonationError:
     if text.startswith("RESOURCE_EXHAUSTED: "):
         return BackendError(
             text.removeprefix("RESOURCE_EXHAUSTED: ").rstrip(".") + needs,
-            fix="take smaller batches, donate arguments, or recompute with vx.remat",
+            fix="take smaller batches, or donate arguments that are not used again",
         )
     return BackendError(f"the computation failed: {text}")

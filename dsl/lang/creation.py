@@ -362,7 +362,9 @@ def diag(x: Like[DT], /, k: int = 0) -> Array[DT, *tuple[Any, ...]]:
         return fused(_from_diagonal, k, y)
     if y.ndim == 2:
         return fused(_diagonal_of, k, y)
-    raise ShapeError(f"diag takes a vector or a matrix, got {y.type}", fix="vx.linalg.diagonal")
+    raise ShapeError(
+        f"diag takes a vector or a matrix, got {y.type}", fix="vx.diagonal(x, axis1=..., axis2=...)"
+    )
 
 
 def _from_diagonal(k: int, x: AnyArray) -> AnyArray:

@@ -250,7 +250,7 @@ class Jit(Generic[P, R]):
                 names = " and ".join(request.path(k) for k in same)
                 raise DonationError(
                     f"{names} are one array, which is donated to {describe(self._f)}",
-                    fix="pass a copy: vx.copy(x)",
+                    fix="pass a copy: x.copy()",
                 )
 
     # the steps ------------------------------------------------------------------------------------

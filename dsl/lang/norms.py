@@ -121,7 +121,7 @@ def _matrix(name: str, x: AnyArray, ord: Order, axes: tuple[int, ...], keepdims:
     if ord not in (1, -1, math.inf, -math.inf):
         raise ShapeError(
             f"{name}: the matrix norm ord={ord!r} needs the singular values",
-            fix="vx.linalg.svdvals(x), and their largest, smallest or sum",
+            fix="outside of staging, NumPy has them: np.linalg.norm(x, 2)",
         )
     return fused(_matrix_norm, (float(ord), axes, keepdims), _floating(x))
 

@@ -26,7 +26,10 @@ _FORMS: tuple[tuple[str, Rewrite], ...] = (
             f" or vx.where({m['test']}, a, b) for arrays"
         ),
     ),
-    (r"^assert (?P<test>[^,]+)", lambda m: f'vx.check({m["test"]}, "what must hold")'),
+    (
+        r"^assert (?P<test>[^,]+)",
+        lambda m: f"return {m['test']} too, and assert what the call gives",
+    ),
     (
         r"(?:=|return|lambda[^:]*:|\()\s*(?P<a>[^=()]+?) if (?P<test>.+?) else (?P<b>[^),]+)",
         lambda m: f"vx.where({m['test']}, {m['a']}, {m['b']})",

@@ -267,7 +267,7 @@ def test_out_of_memory_says_what_the_run_needs() -> None:
         f"Out of memory allocating {4 * n * n} bytes; a run needs 4 bytes of arguments, "
         f"{4 * n * n} of results and 0 of temporaries"
     )
-    assert error.value.fix == "take smaller batches, donate arguments, or recompute with vx.remat"
+    assert error.value.fix == "take smaller batches, or donate arguments that are not used again"
 
 
 # time --------------------------------------------------------------------------------------------
