@@ -240,7 +240,7 @@ def zero_where_zero(x: Array, product: Array) -> Array:
 
 
 SMOOTH = (
-    row(LOG_ADD_EXP, np.logaddexp, domain=[WIDE], smooth=[TAME]),
+    row(LOG_ADD_EXP, np.logaddexp, domain=[WIDE], smooth=[TAME], floor=1),
     row(
         X_LOG_Y,
         lambda x, y: zero_where_zero(x, x * np.log(y)),
