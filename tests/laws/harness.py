@@ -372,7 +372,7 @@ def assert_near(got: Array, want: Array, case: Case, what: object) -> None:
         with np.errstate(all="ignore"):
             bad &= ~(np.abs(a - b) <= case.tolerance(dtype) * np.maximum(np.abs(b), case.floor))
     if bad.any():
-        at = tuple(int(i[0]) for i in np.nonzero(bad))
+        at = tuple(map(int, np.argwhere(np.asarray(bad))[0]))
         raise AssertionError(
             f"{what}: at {at} got {got[at]!r}, expected {want[at]!r}\n{got}\nexpected\n{want}"
         )
