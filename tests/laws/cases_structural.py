@@ -236,7 +236,7 @@ def reduction(kind: str, dtypes: Sequence[DType], reference: Callable[..., Any])
     def wide(op: Op, x: Array) -> Any:
         return reference(widened(x), axis=holds(op, Reduce).axes)
 
-    return Case(f"reduce {kind}", make, wide, covers=("reduce",), ulps=64)
+    return Case(f"reduce {kind}", make, wide, covers=("reduce",), ulps=64, ulps16=16)
 
 
 def arg_reduce(g: Gen) -> Sample:

@@ -114,9 +114,9 @@ class Case:
         covers: the op names (or functions of the pointwise table) that it stands for.
         derivative: whether the derivative laws are tested; otherwise its tangents must be zero.
         ulps: how far a result may lie from the reference, in units of its dtype's epsilon
-            relative to the reference's magnitude. Narrow dtypes are allowed 2 at most: they are
-            computed in a wider one.
+            relative to the reference's magnitude.
         ulps64: the same for float64 and complex128, where XLA is less exact.
+        ulps16: the same for dtypes of 16 bits or less, which are computed in a wider one.
         floor: magnitudes below this count as this.
         step: the relative error allowed to finite differences.
         weight: how dear it is to compile; it is tried so many times less often.
@@ -130,6 +130,7 @@ class Case:
     derivative: bool = True
     ulps: float = 16
     ulps64: float | None = None
+    ulps16: float = 2
     floor: float = 1.0
     step: float = 1e-6
     weight: int = 1
@@ -145,7 +146,7 @@ class Case:
         if dtype in (float64, complex128):
             ulps = self.ulps64 or ulps
         elif dtype.bits <= 16:
-            ulps = min(ulps, 2)
+            ulps = self.ulps16
         return ulps * float(ml_dtypes.finfo(numpy_dtype(dtype)).eps)
 
 

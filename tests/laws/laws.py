@@ -381,7 +381,8 @@ def glue(
         if not seen[here].any():
             out[here] = value
         elif reduced:
-            out[here] = MONOIDS[reduced[0]](out[here], value)
+            with np.errstate(invalid="ignore"):  # NaN
+                out[here] = MONOIDS[reduced[0]](out[here], value)
         else:
             np.testing.assert_array_equal(out[here], value, "shards disagree on a copy")
         seen[here] = True
