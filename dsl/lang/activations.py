@@ -40,7 +40,6 @@ __all__ = [
     "soft_sign",
     "softplus",
     "squareplus",
-    "swish",
 ]
 
 LT, LE, GE = Compare("LT"), Compare("LE"), Compare("GE")
@@ -237,6 +236,3 @@ def hard_silu(x: Real[FT, *Ds], /) -> Array[FT, *Ds]:
 
 def _hard_silu(x: AnyArray) -> AnyArray:
     return apply(MUL, x, _hard_sigmoid(x))
-
-
-swish = silu

@@ -25,7 +25,6 @@ from verax.dsl.lang.activations import (
     soft_sign,
     softplus,
     squareplus,
-    swish,
 )
 from verax.dsl.lang.arithmetic import (
     abs,
@@ -103,7 +102,6 @@ from verax.dsl.lang.logic import (
     select,
     signbit,
     stop_gradient,
-    view,
     where,
 )
 from verax.dsl.lang.transcendental import (
@@ -289,12 +287,10 @@ __all__ = [
     "squareplus",
     "stop_gradient",
     "subtract",
-    "swish",
     "tan",
     "tanh",
     "true_divide",
     "trunc",
-    "view",
     "where",
     "xlog1py",
     "xlogy",

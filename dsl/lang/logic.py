@@ -213,9 +213,6 @@ def bitcast(x: ArrayLike, dtype: Of[DT], /) -> Array[DT, *tuple[Any, ...]]:
     return pointwise("bitcast", Bitcast(dtype_of(dtype)), x)
 
 
-view = bitcast
-
-
 # questions ----------------------------------------------------------------------------------------
 
 
