@@ -33,11 +33,12 @@ FLOAT = ("float",)
 POW: Pointwise = define(
     "pow", "stablehlo.power", 2, NUMERIC,
     [lambda t, y, x, n: t * power_slope(x, n), lambda t, y, x, n: t * (y * log_or_zero(x))],
+    safe=(1, None),
 )  # fmt: skip
 REM: Pointwise = define(
     "rem", "stablehlo.remainder", 2, ("int", "uint", "float"),
     [lambda t, y, x, d: t, lambda t, y, x, d: -(t * ((x - y) / d).apply(ROUND_EVEN))],
-    write=divided("stablehlo.remainder"),
+    write=divided("stablehlo.remainder"), safe=(None, 1),
 )  # fmt: skip
 
 

@@ -75,13 +75,16 @@ SINE, COSINE, HYPERBOLIC_SINE, HYPERBOLIC_COSINE = (
 
 # exponentials and logarithms ---------------------------------------------------------------------
 
-EXP: Pointwise = define("exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y])
-EXPM1: Pointwise = define(
-    "expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)]
+EXP: Pointwise = define(
+    "exp", "stablehlo.exponential", 1, INEXACT, [lambda t, y, x: t * y], safe=(0,)
 )
-LOG: Pointwise = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x])
+EXPM1: Pointwise = define(
+    "expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)],
+    safe=(0,),
+)
+LOG: Pointwise = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x], safe=(1,))
 LOG1P: Pointwise = define(
-    "log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)]
+    "log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)], safe=(0,)
 )
 LOGISTIC: Pointwise = define(
     "logistic", "stablehlo.logistic", 1, INEXACT, [lambda t, y, x: t * (y * (1 - y))],
@@ -90,11 +93,15 @@ LOGISTIC: Pointwise = define(
 
 # roots -------------------------------------------------------------------------------------------
 
-SQRT: Pointwise = define("sqrt", "stablehlo.sqrt", 1, INEXACT, [lambda t, y, x: t / (y * 2)])
-RSQRT: Pointwise = define(
-    "rsqrt", "stablehlo.rsqrt", 1, INEXACT, [lambda t, y, x: t * (y / x) * -0.5]
+SQRT: Pointwise = define(
+    "sqrt", "stablehlo.sqrt", 1, INEXACT, [lambda t, y, x: t / (y * 2)], safe=(1,)
 )
-CBRT: Pointwise = define("cbrt", "stablehlo.cbrt", 1, REAL, [lambda t, y, x: t / (y * y * 3)])
+RSQRT: Pointwise = define(
+    "rsqrt", "stablehlo.rsqrt", 1, INEXACT, [lambda t, y, x: t * (y / x) * -0.5], safe=(1,)
+)
+CBRT: Pointwise = define(
+    "cbrt", "stablehlo.cbrt", 1, REAL, [lambda t, y, x: t / (y * y * 3)], safe=(1,)
+)
 
 # circular functions ------------------------------------------------------------------------------
 
@@ -106,17 +113,20 @@ COS: Pointwise = define(
     "cos", COSINE, 1, INEXACT, [lambda t, y, x: -(t * x.apply(SIN))],
     write=by_parts(COSINE, (COSINE, HYPERBOLIC_COSINE), (SINE, HYPERBOLIC_SINE), -1),
 )  # fmt: skip
-TAN: Pointwise = define("tan", "stablehlo.tan", 1, INEXACT, [lambda t, y, x: t * (y * y + 1)])
+TAN: Pointwise = define(
+    "tan", "stablehlo.tan", 1, INEXACT, [lambda t, y, x: t * (y * y + 1)], safe=(0,)
+)
 ASIN: Pointwise = define(
-    "asin", "chlo.asin", 1, INEXACT, [lambda t, y, x: t / root_of_1_minus_square(x)]
+    "asin", "chlo.asin", 1, INEXACT, [lambda t, y, x: t / root_of_1_minus_square(x)], safe=(0,)
 )
 ACOS: Pointwise = define(
-    "acos", "chlo.acos", 1, INEXACT, [lambda t, y, x: -t / root_of_1_minus_square(x)]
+    "acos", "chlo.acos", 1, INEXACT, [lambda t, y, x: -t / root_of_1_minus_square(x)], safe=(0,)
 )
 ATAN: Pointwise = define("atan", "chlo.atan", 1, INEXACT, [lambda t, y, x: t / (x * x + 1)])
 ATAN2: Pointwise = define(
     "atan2", "stablehlo.atan2", 2, REAL,
     [lambda t, y, u, v: t * over_square(v, u, v), lambda t, y, u, v: -(t * over_square(u, u, v))],
+    safe=(None, 1),
 )  # fmt: skip
 
 
@@ -144,10 +154,12 @@ def magnitude(x: Term) -> Term:
 SINH: Pointwise = define(
     "sinh", HYPERBOLIC_SINE, 1, INEXACT, [lambda t, y, x: t * x.apply(COSH)],
     write=by_parts(HYPERBOLIC_SINE, (HYPERBOLIC_SINE, COSINE), (HYPERBOLIC_COSINE, SINE)),
+    safe=(0,),
 )  # fmt: skip
 COSH: Pointwise = define(
     "cosh", HYPERBOLIC_COSINE, 1, INEXACT, [lambda t, y, x: t * x.apply(SINH)],
     write=by_parts(HYPERBOLIC_COSINE, (HYPERBOLIC_COSINE, COSINE), (HYPERBOLIC_SINE, SINE)),
+    safe=(0,),
 )  # fmt: skip
 TANH: Pointwise = define(
     "tanh", "stablehlo.tanh", 1, INEXACT, [lambda t, y, x: t * ((1 - y) * (1 + y))]
@@ -158,9 +170,10 @@ ASINH: Pointwise = define(
 ACOSH: Pointwise = define(
     "acosh", "chlo.acosh", 1, INEXACT,
     [lambda t, y, x: t / ((x - 1).apply(SQRT) * (x + 1).apply(SQRT))],
+    safe=(2,),
 )  # fmt: skip
 ATANH: Pointwise = define(
-    "atanh", "chlo.atanh", 1, INEXACT, [lambda t, y, x: t / ((1 - x) * (1 + x))]
+    "atanh", "chlo.atanh", 1, INEXACT, [lambda t, y, x: t / ((1 - x) * (1 + x))], safe=(0,)
 )
 
 # special functions -------------------------------------------------------------------------------
@@ -173,15 +186,28 @@ ERFC: Pointwise = define(
     write=through_float32("chlo.erfc", *FLOAT8),
 )  # fmt: skip
 ERF_INV: Pointwise = define(
-    "erf_inv", "chlo.erf_inv", 1, REAL, [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI]
+    "erf_inv",
+    "chlo.erf_inv",
+    1,
+    REAL,
+    [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI],
+    safe=(0,),
 )
-LGAMMA: Pointwise = define("lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)])
+LGAMMA: Pointwise = define(
+    "lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)], safe=(1,)
+)
 DIGAMMA: Pointwise = define(
-    "digamma", "chlo.digamma", 1, REAL, [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)]
+    "digamma",
+    "chlo.digamma",
+    1,
+    REAL,
+    [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)],
+    safe=(1,),
 )
 POLYGAMMA: Pointwise = define(
     "polygamma", "chlo.polygamma", 2, REAL,
     [lambda t, y, n, x: no_order(), lambda t, y, n, x: t * (n + 1).apply(POLYGAMMA, x)],
+    safe=(None, 1),
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 from verax.compiler.ir.dtypes import DType, bool_, real_of
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -83,67 +83,67 @@ class Term:
     def type(self) -> ArrayType:
         return cast(ArrayType, self.b.types[self.slot])
 
-    def apply(self, op: Op, *others: Number) -> Term:
+    def apply(self, op: Op, *others: Number) -> Self:
         """op of this term and the others."""
         b = self.b
-        return Term(b, b.emit(op, self.slot, *map(self.slot_of, others)))
+        return type(self)(b, b.emit(op, self.slot, *map(self.slot_of, others)))
 
     def slot_of(self, x: Number) -> int:
         return x.slot if isinstance(x, Term) else fill(self.b, x, self.slot)
 
-    def like(self, value: bool | int | float | complex) -> Term:
+    def like(self, value: bool | int | float | complex) -> Self:
         """A constant of this term's type."""
-        return Term(self.b, fill(self.b, value, self.slot))
+        return type(self)(self.b, fill(self.b, value, self.slot))
 
-    def __neg__(self) -> Term:
+    def __neg__(self) -> Self:
         return self.apply(NEG)
 
-    def __add__(self, o: Number) -> Term:
+    def __add__(self, o: Number) -> Self:
         return self.apply(ADD, o)
 
-    def __sub__(self, o: Number) -> Term:
+    def __sub__(self, o: Number) -> Self:
         return self.apply(SUB, o)
 
-    def __mul__(self, o: Number) -> Term:
+    def __mul__(self, o: Number) -> Self:
         return self.apply(MUL, o)
 
-    def __truediv__(self, o: Number) -> Term:
+    def __truediv__(self, o: Number) -> Self:
         return self.apply(DIV, o)
 
-    def __radd__(self, o: float) -> Term:
+    def __radd__(self, o: float) -> Self:
         return self.like(o) + self
 
-    def __rsub__(self, o: float) -> Term:
+    def __rsub__(self, o: float) -> Self:
         return self.like(o) - self
 
-    def __rmul__(self, o: float) -> Term:
+    def __rmul__(self, o: float) -> Self:
         return self.like(o) * self
 
-    def __rtruediv__(self, o: float) -> Term:
+    def __rtruediv__(self, o: float) -> Self:
         return self.like(o) / self
 
-    def lt(self, o: Number) -> Term:
+    def lt(self, o: Number) -> Self:
         return self.apply(Compare("LT"), o)
 
-    def le(self, o: Number) -> Term:
+    def le(self, o: Number) -> Self:
         return self.apply(Compare("LE"), o)
 
-    def gt(self, o: Number) -> Term:
+    def gt(self, o: Number) -> Self:
         return self.apply(Compare("GT"), o)
 
-    def ge(self, o: Number) -> Term:
+    def ge(self, o: Number) -> Self:
         return self.apply(Compare("GE"), o)
 
-    def eq(self, o: Number) -> Term:
+    def eq(self, o: Number) -> Self:
         return self.apply(Compare("EQ"), o)
 
-    def where(self, x: Number, y: Number) -> Term:
+    def where(self, x: Number, y: Number) -> Self:
         """x where this boolean term holds, else y; one of them is a term."""
         like = x if isinstance(x, Term) else y
         assert isinstance(like, Term)
-        return Term(self.b, self.b.emit(SELECT, self.slot, like.slot_of(x), like.slot_of(y)))
+        return self.apply(SELECT, *[v if isinstance(v, Term) else like.like(v) for v in (x, y)])
 
-    def to(self, dtype: DType) -> Term:
+    def to(self, dtype: DType) -> Self:
         return self if self.type.dtype is dtype else self.apply(Convert(dtype))
 
 
@@ -168,6 +168,7 @@ class Entry(NamedTuple):
     pullbacks: tuple[Rule | None, ...]
     result: Callable[[DType], DType]
     write: Writer | None
+    safe: tuple[float | None, ...]
 
 
 TABLE: dict[str, Entry] = {}
@@ -284,6 +285,7 @@ def define(
     pullbacks: Sequence[Rule | None] = (),
     result: Callable[[DType], DType] = same,
     write: Writer | None = None,
+    safe: Sequence[float | None] = (),
 ) -> Pointwise:
     """Add an entry to the table and return its op.
 
@@ -292,6 +294,8 @@ def define(
             the function is piecewise constant or takes no floating point.
         linear: the sets of operands in which it is jointly linear; each needs its ``pullbacks``.
         write: the lowering, where one operation ``hlo`` is not enough (or not for all dtypes).
+        safe: of a function that is infinite or undefined somewhere, or whose derivative is: per
+            operand a value at which nothing is (None: the others' safe values suffice).
 
     Raises:
         TypeError: the entry lacks a part of its story, or stands in the table already.
@@ -312,6 +316,7 @@ def define(
         tuple(pullbacks),
         result,
         write,
+        tuple(safe),
     )
     op = SPELLINGS[fn] = Pointwise(fn)
     return op
@@ -369,7 +374,7 @@ DIV = define(
     "div", "stablehlo.divide", 2, NUMERIC,
     [lambda t, y, u, v: t / v, lambda t, y, u, v: -(t * (y / v))],
     linear=[{0}], pullbacks=[lambda ct, u, v: ct / v, None],
-    write=divided("stablehlo.divide"),
+    write=divided("stablehlo.divide"), safe=(None, 1),
 )  # fmt: skip
 
 

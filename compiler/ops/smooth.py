@@ -78,6 +78,7 @@ X_LOG_Y: Pointwise = define(
     "x_log_y", "", 2, REAL,
     [lambda t, z, x, y: t * y.apply(LOG), lambda t, z, x, y: t * ratio(x, y)],
     write=write_x_log_y,
+    safe=(None, 1),
 )  # fmt: skip
 """``x * log(y)``, and 0 where x is 0."""
 
@@ -85,5 +86,6 @@ X_LOG1P_Y: Pointwise = define(
     "x_log1p_y", "", 2, REAL,
     [lambda t, z, x, y: t * y.apply(LOG1P), lambda t, z, x, y: t * ratio(x, y + 1)],
     write=write_x_log1p_y,
+    safe=(None, 0),
 )  # fmt: skip
 """``x * log1p(y)``, and 0 where x is 0."""

@@ -1,6 +1,7 @@
 """Forward mode: the program with the tangents of its active inputs carried along.
 
 A tangent that is zero is None, so nothing is written for what does not depend on an active input.
+Branches that a select does not take are made harmless first (guard.py).
 
 Law: ``jvp(p)(x, v) == (p(x), the derivative of p at x along v)``.
 """
@@ -13,6 +14,7 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.types import has_tangent
 from verax.compiler.ops.pointwise import zeros
 from verax.compiler.passes.effects import admit
+from verax.compiler.passes.guard import guard
 
 
 @lru_cache(4096)
@@ -29,6 +31,7 @@ def jvp(
     Returns:
         The program, whose tangents follow its outputs, and which outputs have one.
     """
+    p = guard(p)
     b = Builder()
     env = [b.input(t) for t in p.in_types]
     tangents = [b.input(t) if a else None for t, a in zip(p.in_types, active)]
