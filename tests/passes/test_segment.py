@@ -91,11 +91,11 @@ def test_the_steps_give_what_the_program_gives(seed: int, n: int, extra: int, gr
 
 
 def test_equal_layers_are_one_part() -> None:
-    """A forward block and a backward block for all layers, and three pieces around them."""
+    """A forward block and a backward block serve all layers."""
     s = cut(gradient(network(extra=-1)))
     parts = [step.part for step in s.steps]
     assert len(parts) >= 2 * (LAYERS - 1)
-    assert len(set(parts)) <= 6
+    assert len(set(parts)) <= len(parts) // 2
     deeper = cut(gradient(network(3 * LAYERS, extra=-1)))
     shared = set(parts) & {step.part for step in deeper.steps}
     assert len(shared) >= 2, "a deeper network of the same layers compiles the layers anew"
