@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from verax.compiler.ir.dtypes import DType
+from verax.compiler.ir.dtypes import DType, float32
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.op import (
     Again,
@@ -150,12 +150,10 @@ class Contract(Op, name="contract"):
                 *[f for f in labels if f not in other],
                 *[f for f in other if f not in labels],
             )
-            batching = f"batching_dims = {_at(labels, both)} x {_at(other, both)}, " if both else ""
-            x = e.op(
-                f"stablehlo.dot_general {x}, {y}, {batching}contracting_dims = "
-                f"{_at(labels, summed)} x {_at(other, summed)} : ({typed(labels, dtype).mlir}, "
-                f"{typed(other, dtype).mlir}) -> {typed(natural, acc).mlir}"
-            )
+            x = write_dot(
+                e, (x, y), (typed(labels, dtype), typed(other, dtype)), typed(natural, acc),
+                Pairing.of(labels, other, both), Pairing.of(labels, other, summed),
+            )  # fmt: skip
             labels = natural
         order = tuple(f for f in self.out if f in labels)
         if order != labels:
@@ -169,6 +167,78 @@ class Contract(Op, name="contract"):
                 f"({typed(order, acc).mlir}) -> {typed(self.out, acc).mlir}"
             )
         return [x]
+
+
+class Pairing(NamedTuple):
+    """The dimensions of two operands that go together."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+
+    @classmethod
+    def of(cls, left: Labels, right: Labels, factors: Iterable[int]) -> Pairing:
+        pairs = [(left.index(f), right.index(f)) for f in factors]
+        return cls(tuple([i for i, _ in pairs]), tuple([j for _, j in pairs]))
+
+    def __str__(self) -> str:
+        return f"{list(self.left)} x {list(self.right)}"
+
+
+def write_dot(
+    e: Emitter,
+    xs: tuple[str, str],
+    ts: tuple[ArrayType, ArrayType],
+    yt: ArrayType,
+    batch: Pairing,
+    summed: Pairing,
+) -> str:
+    """Write a product of two operands, in the form that is fast.
+
+    On CPU, XLA multiplies float32 matrices 1.1 to 2.9 times faster when the summed dimension of
+    the first operand is its last. It copies what lies otherwise, but takes a slower path instead
+    where each operand has one summed and one free dimension; a summed dimension in two parts
+    makes it copy there too.
+    """
+    factor = _split_of(e, ts, batch, summed)
+    if factor > 1:
+        at = (summed.left[0], summed.right[0])
+        xs, ts = _halved(e, xs, ts, at, factor)
+        batch = Pairing(*[tuple([d + (d > k) for d in side]) for side, k in zip(batch, at)])
+        summed = Pairing((at[0], at[0] + 1), (at[1], at[1] + 1))
+    batching = f"batching_dims = {batch}, " if batch.left else ""
+    return e.op(
+        f"stablehlo.dot_general {xs[0]}, {xs[1]}, {batching}contracting_dims = {summed} : "
+        f"({ts[0].mlir}, {ts[1].mlir}) -> {yt.mlir}"
+    )
+
+
+def _split_of(e: Emitter, ts: tuple[ArrayType, ArrayType], batch: Pairing, summed: Pairing) -> int:
+    """Into how many parts to split the summed dimension: 1 for not at all."""
+    plain = all(t.ndim == len(batch.left) + 2 for t in ts)
+    if e.platform != "cpu" or not plain or ts[0].dtype is not float32 or len(summed.left) != 1:
+        return 1
+    (k,) = summed.left
+    n = ts[0].shape[k]
+    if k == ts[0].ndim - 1 or not isinstance(n, int):
+        return 1
+    return next((f for f in range(2, 64) if n % f == 0 and n > f), 1)
+
+
+def _halved(
+    e: Emitter,
+    xs: tuple[str, str],
+    ts: tuple[ArrayType, ArrayType],
+    at: tuple[int, int],
+    factor: int,
+) -> tuple[tuple[str, str], tuple[ArrayType, ArrayType]]:
+    """The operands, with this dimension of each in two."""
+    out = []
+    for x, t, k in zip(xs, ts, at):
+        n = t.shape[k]
+        to = ArrayType((*t.shape[:k], factor, n // factor, *t.shape[k + 1 :]), t.dtype)
+        out.append((e.op(f"stablehlo.reshape {x} : ({t.mlir}) -> {to.mlir}"), to))
+    (x, xt), (y, yt) = out
+    return (x, y), (xt, yt)
 
 
 def _part(n: Size, parts: int) -> Size:
