@@ -1,0 +1,187 @@
+"""What every program of the corpus goes through, and how a program is written down.
+
+A ``Case`` is a function as users write them, with float64 arguments. It is run op by op, jitted,
+vmapped over a batch, with that batch cut over a mesh, differentiated forward and in reverse, and
+both again; each way is compared with another one that shares as little with it as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+import verax as vx
+
+Tree = Any
+STEP = 1e-5
+BATCH = 4
+MESH = vx.Mesh(data=BATCH)
+
+
+@attrs.frozen
+class Case:
+    """A program of the corpus.
+
+    Args:
+        name: unique; the name of the test.
+        f: gives a tree of arrays; the float64 ones are compared and differentiated.
+        args: trees of NumPy arrays; float64 where they vary.
+        vary: the arguments that are differentiated and batched.
+        reference: what f gives, by NumPy or SciPy, where there is an independent way to it.
+        orders: how often it is differentiated.
+        reverse: whether reverse mode exists (a while loop without a bound has none).
+        step: the relative error allowed to finite differences.
+        tolerance: how far two ways of computing the same may differ.
+    """
+
+    name: str
+    f: Callable[..., Tree]
+    args: tuple[Tree, ...]
+    vary: tuple[int, ...] = (0,)
+    reference: Callable[..., Tree] | None = None
+    orders: int = 2
+    reverse: bool = True
+    step: float = 1e-6
+    tolerance: float = 1e-9
+
+
+def close(a: Tree, b: Tree, tolerance: float, what: str) -> None:
+    """Raise unless two trees have the same leaves, relative to the size of each leaf."""
+    one, two = vx.tree.leaves(a), vx.tree.leaves(b)
+    assert len(one) == len(two), what
+    for x, y in zip(one, two):
+        u, v = np.asarray(x), np.asarray(y)
+        assert u.shape == v.shape, f"{what}: {u.shape} and {v.shape}"
+        assert np.isfinite(u).all() or not np.isfinite(v).all(), f"{what}: not finite"
+        scale = 1.0 + float(np.max(np.abs(v), initial=0.0))
+        np.testing.assert_allclose(u, v, rtol=0, atol=tolerance * scale, err_msg=what)
+
+
+def smooth(y: Tree) -> list[Any]:
+    """The leaves that have derivatives."""
+    return [x for x in vx.tree.leaves(y) if vx.asarray(x).dtype is vx.float64]
+
+
+def direction(rng: np.random.Generator, x: Tree) -> Tree:
+    """A random tangent."""
+    return vx.tree.map(lambda a: rng.standard_normal(np.shape(a)), x)
+
+
+def pairing(a: Tree, b: Tree) -> Any:
+    """The inner product of two trees."""
+    pairs = zip(vx.tree.leaves(a), vx.tree.leaves(b))
+    return sum([vx.sum(x * vx.asarray(y)) for x, y in pairs], vx.zeros((), dtype=vx.float64))
+
+
+@attrs.frozen
+class Ways:
+    """The ways of running one case."""
+
+    case: Case
+
+    @property
+    def xs(self) -> tuple[Tree, ...]:
+        """The arguments that vary, as arrays."""
+        return tuple([vx.tree.map(vx.asarray, self.case.args[i]) for i in self.case.vary])
+
+    def call(self, *xs: Tree) -> Tree:
+        """f of the arguments that vary."""
+        args = [vx.tree.map(vx.asarray, a) for a in self.case.args]
+        for i, x in zip(self.case.vary, xs):
+            args[i] = x
+        return self.case.f(*args)
+
+    def moved(self, v: Tree, h: float) -> tuple[Tree, ...]:
+        """The arguments, moved by h along v."""
+        return tuple(vx.tree.map(lambda x, d: x + h * vx.asarray(d), self.xs, v))
+
+    def runs(self) -> None:
+        """Op by op, jitted, and as the reference says."""
+        plain = self.call(*self.xs)
+        close(vx.jit(self.call)(*self.xs), plain, self.case.tolerance, "jit")
+        if self.case.reference is not None:
+            close(plain, self.case.reference(*self.case.args), self.case.tolerance, "reference")
+
+    def batches(self) -> None:
+        """vmap is a stack of single calls, also where its batch is cut over a mesh."""
+        shift = direction(np.random.default_rng(0), self.xs)
+        rows = [self.moved(shift, 0.01 * k) for k in range(BATCH)]
+        stacked = vx.tree.map(lambda *r: vx.stack(list(r)), *rows)
+        single = vx.jit(self.call)
+        want = vx.tree.map(
+            lambda *r: np.stack([np.asarray(y) for y in r]), *map(single_of(single), rows)
+        )
+        many = vx.jit(vx.vmap(self.call))
+        close(many(*stacked), want, self.case.tolerance, "vmap")
+        cut = vx.tree.map(lambda x: vx.shard(x, MESH, vx.P("data")), stacked)
+        close(many(*cut), want, self.case.tolerance, "sharded over its batch")
+
+    def differentiates(self) -> None:
+        """Forward is the difference quotient, reverse is the adjoint of forward, and so again."""
+        if self.case.orders < 1:
+            return
+        xs, rng = self.xs, np.random.default_rng(0)
+        v, w = direction(rng, xs), direction(rng, xs)
+        u = [rng.standard_normal(np.shape(y)) for y in smooth(self.call(*xs))]
+
+        def weighed(*xs: Tree) -> Any:
+            return pairing(smooth(self.call(*xs)), u)
+
+        def slope(*xs: Tree) -> Any:
+            return vx.jvp(weighed, xs, v)[1]
+
+        def gradient(*xs: Tree) -> Tree:
+            return vx.grad(weighed, argnums=tuple(range(len(xs))))(*xs)
+
+        self._first(weighed, slope, gradient, v)
+        if self.case.orders > 1:
+            self._second(slope, gradient, v, w)
+
+    def _quotient(self, f: Callable[..., Any], v: Tree) -> Any:
+        g = vx.jit(f)
+        ahead, behind = g(*self.moved(v, STEP)), g(*self.moved(v, -STEP))
+        return (np.asarray(ahead) - np.asarray(behind)) / (2 * STEP)
+
+    def _first(
+        self,
+        weighed: Callable[..., Any],
+        slope: Callable[..., Any],
+        gradient: Callable[..., Tree],
+        v: Tree,
+    ) -> None:
+        forward = vx.jit(slope)(*self.xs)
+        close(forward, self._quotient(weighed, v), self.case.step, "jvp and differences")
+        if self.case.reverse:
+            back = pairing(vx.jit(gradient)(*self.xs), v)
+            close(back, forward, self.case.tolerance, "vjp and jvp")
+
+    def _second(
+        self,
+        slope: Callable[..., Any],
+        gradient: Callable[..., Tree],
+        v: Tree,
+        w: Tree,
+    ) -> None:
+        def forward_forward(*xs: Tree) -> Any:
+            return vx.jvp(slope, xs, w)[1]
+
+        def forward_reverse(*xs: Tree) -> Any:
+            return pairing(vx.jvp(gradient, xs, w)[1], v)
+
+        def reverse_reverse(*xs: Tree) -> Any:
+            through = vx.grad(lambda *xs: pairing(gradient(*xs), v), argnums=tuple(range(len(xs))))
+            return pairing(through(*xs), w)
+
+        twice = vx.jit(forward_forward)(*self.xs)
+        close(twice, self._quotient(slope, w), self.case.step, "jvp of jvp and differences")
+        if self.case.reverse:
+            both = vx.jit(lambda *xs: (forward_reverse(*xs), reverse_reverse(*xs)))(*self.xs)
+            close(both, (twice, twice), 10 * self.case.tolerance, "second derivatives")
+
+
+def single_of(f: Callable[..., Tree]) -> Callable[[tuple[Tree, ...]], Tree]:
+    """f of its arguments as one tuple."""
+    return lambda xs: f(*xs)
