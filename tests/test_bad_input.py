@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ GOLDEN = Path(__file__).parent / "bad_input.txt"
 A, B = vx.ones((8, 16)), vx.ones((32, 4))
 N = vx.asarray([1, 2, 3])
 MESH = vx.Mesh(data=2, model=2)
-ESCAPED: list[Any] = []
+ESCAPED = threading.local()
 
 
 def leak(x: vx.AnyArray) -> vx.AnyArray:
-    ESCAPED.append(x * 2)
+    ESCAPED.value = x * 2
     return x
 
 
@@ -104,7 +105,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "if on a staged value": lambda: vx.jit(decide)(vx.ones(())),
     "if on a mapped value": lambda: vx.vmap(decide)(vx.ones((3,))),
     "if on a vector": lambda: bool(vx.ones((3,)) > 0),
-    "escaped value": lambda: (vx.jit(leak)(vx.ones((2,))), ESCAPED[-1] + 1),
+    "escaped value": lambda: (vx.jit(leak)(vx.ones((2,))), ESCAPED.value + 1),
     "donated": use_after_donation,
     "tree structures": lambda: vx.tree.map(lambda a, b: a + b, {"w": A, "b": A}, {"w": A}),
     "mesh axis size": lambda: vx.Mesh(data=0),

@@ -1,7 +1,8 @@
 """verax: a pure-functional, staged array language on XLA.
 
 This list is the public surface: array functions, transformations, control flow, pytrees, sharding,
-random keys (``vx.random``), layers (``vx.nn``) and optimisers (``vx.optim``).
+random keys (``vx.random``), linear algebra (``vx.linalg``), layers (``vx.nn``) and optimisers
+(``vx.optim``).
 """
 
 from verax import prng as random
@@ -39,13 +40,16 @@ from verax.compiler.ir.errors import (
     IndexingError,
     InternalError,
     KeyReuseError,
+    MemoryBudgetError,
     ParseError,
+    PurityError,
     ShapeError,
     StructureError,
+    VariantError,
 )
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import ArrayType, KeyType
-from verax.dsl import nn, optim
+from verax.dsl import fft, linalg, nn, optim, testing
 from verax.dsl.checkpoint import CheckpointError, load, load_meta, save
 from verax.dsl.lang import tree
 from verax.dsl.lang.activations import (
@@ -103,9 +107,18 @@ from verax.dsl.lang.arithmetic import (
     subtract,
     trunc,
 )
+from verax.dsl.lang.backward import linear_call
 from verax.dsl.lang.binning import bincount, digitize, histogram, interp
+from verax.dsl.lang.bounded import clear_caches
 from verax.dsl.lang.cache import RestagedWarning
 from verax.dsl.lang.control import cond, switch
+from verax.dsl.lang.convolution import (
+    conv,
+    conv_general_dilated,
+    conv_transpose,
+    convolve,
+    correlate,
+)
 from verax.dsl.lang.coordinates import ix_, tril_indices, triu_indices, unravel_index
 from verax.dsl.lang.creation import (
     arange,
@@ -142,14 +155,18 @@ from verax.dsl.lang.cumulative import (
     diff,
     trapezoid,
 )
+from verax.dsl.lang.custom import custom_derivative, custom_jvp, custom_vjp
 from verax.dsl.lang.diagonals import diagflat, diagonal, fill_diagonal, trace
 from verax.dsl.lang.dtypes import can_cast, finfo, iinfo, isdtype, issubdtype, promote_types
 from verax.dsl.lang.einsum import einsum
 from verax.dsl.lang.grad import grad, value_and_grad
+from verax.dsl.lang.implicit import custom_linear_solve, custom_root
 from verax.dsl.lang.indexing import (
     dynamic_index_in_dim,
     dynamic_slice,
     dynamic_slice_in_dim,
+    index_in_dim,
+    slice_in_dim,
     take,
     take_along_axis,
 )
@@ -242,6 +259,20 @@ from verax.dsl.lang.manipulation import (
     swapaxes,
     transpose,
 )
+from verax.dsl.lang.memory import MemoryPlan, memory_plan
+from verax.dsl.lang.named import (
+    all_gather,
+    all_to_all,
+    axis_index,
+    axis_size,
+    pmax,
+    pmean,
+    pmin,
+    ppermute,
+    pshuffle,
+    psum,
+    psum_scatter,
+)
 from verax.dsl.lang.nan import (
     nanargmax,
     nanargmin,
@@ -268,11 +299,18 @@ from verax.dsl.lang.reductions import (
     ptp,
     sum,
 )
+from verax.dsl.lang.remat import (
+    checkpoint,
+    checkpoint_name,
+    save_anything_except_these_names,
+    save_only_these_names,
+)
+from verax.dsl.lang.scans import associative_scan
 from verax.dsl.lang.searching import argwhere, flatnonzero, isin, nonzero, searchsorted, unique
 from verax.dsl.lang.segments import segment_max, segment_min, segment_prod, segment_sum
 from verax.dsl.lang.shard import shard
 from verax.dsl.lang.softmax import glu, log_softmax, logmeanexp, logsumexp, softmax, standardize
-from verax.dsl.lang.sorting import argsort, lexsort, sort, top_k
+from verax.dsl.lang.sorting import argpartition, argsort, lexsort, partition, sort, top_k
 from verax.dsl.lang.statistics import (
     average,
     corrcoef,
@@ -325,6 +363,7 @@ from verax.dsl.lang.transcendental import (
     xlog1py,
     xlogy,
 )
+from verax.dsl.lang.transposed import linear_transpose
 from verax.dsl.lang.typing import (
     BF16,
     C64,
@@ -355,6 +394,7 @@ from verax.dsl.lang.updates import (
 )
 from verax.dsl.lang.vjp import jvp, linearize, vjp
 from verax.dsl.lang.vmap import vmap
+from verax.dsl.lang.windows import reduce_window
 from verax.sharding.errors import ShardingError, VeraxError
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import P
@@ -397,20 +437,26 @@ __all__ = [
     "InternalError",
     "KeyReuseError",
     "KeyType",
+    "MemoryBudgetError",
+    "MemoryPlan",
     "Mesh",
     "P",
     "ParseError",
     "Program",
+    "PurityError",
     "RestagedWarning",
     "ShapeError",
     "ShardingError",
     "StructureError",
+    "VariantError",
     "VeraxError",
     "abs",
     "acos",
     "acosh",
     "add",
     "all",
+    "all_gather",
+    "all_to_all",
     "allclose",
     "angle",
     "any",
@@ -418,6 +464,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argpartition",
     "argsort",
     "argwhere",
     "array",
@@ -425,6 +472,7 @@ __all__ = [
     "asarray",
     "asin",
     "asinh",
+    "associative_scan",
     "astype",
     "atan",
     "atan2",
@@ -433,6 +481,8 @@ __all__ = [
     "atleast_2d",
     "atleast_3d",
     "average",
+    "axis_index",
+    "axis_size",
     "bfloat16",
     "bincount",
     "bitcast",
@@ -452,6 +502,9 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "checkpoint",
+    "checkpoint_name",
+    "clear_caches",
     "clip",
     "column_stack",
     "complex64",
@@ -460,8 +513,13 @@ __all__ = [
     "concatenate",
     "cond",
     "conj",
+    "conv",
+    "conv_general_dilated",
+    "conv_transpose",
+    "convolve",
     "copysign",
     "corrcoef",
+    "correlate",
     "cos",
     "cosh",
     "count_leading_zeros",
@@ -473,6 +531,11 @@ __all__ = [
     "cummin",
     "cumulative_prod",
     "cumulative_sum",
+    "custom_derivative",
+    "custom_jvp",
+    "custom_linear_solve",
+    "custom_root",
+    "custom_vjp",
     "deg2rad",
     "diag",
     "diagflat",
@@ -504,6 +567,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fft",
     "field",
     "fill_diagonal",
     "finfo",
@@ -543,6 +607,7 @@ __all__ = [
     "identity",
     "iinfo",
     "imag",
+    "index_in_dim",
     "inner",
     "int4",
     "int8",
@@ -570,6 +635,9 @@ __all__ = [
     "less_equal",
     "lexsort",
     "lgamma",
+    "linalg",
+    "linear_call",
+    "linear_transpose",
     "linearize",
     "linspace",
     "load",
@@ -600,6 +668,7 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "memory_plan",
     "meshgrid",
     "min",
     "minimum",
@@ -630,14 +699,22 @@ __all__ = [
     "optim",
     "outer",
     "pad",
+    "partition",
     "percentile",
     "permute_dims",
+    "pmax",
+    "pmean",
+    "pmin",
     "polygamma",
     "popcount",
     "positive",
     "pow",
+    "ppermute",
     "prod",
     "promote_types",
+    "pshuffle",
+    "psum",
+    "psum_scatter",
     "ptp",
     "put_along_axis",
     "quantile",
@@ -646,6 +723,7 @@ __all__ = [
     "ravel",
     "real",
     "reciprocal",
+    "reduce_window",
     "relu",
     "relu6",
     "remainder",
@@ -659,6 +737,8 @@ __all__ = [
     "round",
     "rsqrt",
     "save",
+    "save_anything_except_these_names",
+    "save_only_these_names",
     "scan",
     "searchsorted",
     "segment_max",
@@ -675,6 +755,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "slice_in_dim",
     "soft_sign",
     "softmax",
     "softplus",
@@ -699,6 +780,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "testing",
     "tile",
     "top_k",
     "trace",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -46,8 +47,8 @@ class Backend(Protocol):
     ) -> Executable:
         """The compiled program, from the cache if its content was compiled before."""
 
-    def forget(self) -> None:
-        """Let go of all compiled programs; what still holds one keeps it."""
+    def forget(self, keys: Iterable[Any] | None = None) -> None:
+        """Let go of what was compiled from these keys, or of all; a call compiles it again."""
 
     def put(self, x: NDArray[Any], t: Type) -> Buffer:
         """A copy of x on the device, or on the mesh of t's spec."""

@@ -2,17 +2,21 @@
 
 The key is the program, the types of the concrete inputs (with their specs), the wished specs of the
 results and what is donated. Two threads that ask for one key compile once; a compile that fails
-leaves nothing behind, and its error names the user's line.
+leaves nothing behind, and its error names the user's line. How many are kept: see cache.py.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from verax.compiler.backend import pjrt
+from verax.compiler.backend.cache import Cache
+from verax.compiler.backend.chain import Chain
 from verax.compiler.backend.emit import Module, module, spmd_module
 from verax.compiler.backend.pjrt import Buffer, block, get, is_deleted, move, put
 from verax.compiler.backend.platforms import platform
@@ -66,21 +70,25 @@ class Executable:
         comm: the table of communication that the partitioner wrote.
         text: the StableHLO.
         donate: the inputs whose buffers a call takes.
+        key: what it was compiled from.
+        seconds: how long that took.
+        used: whether it ran since the cache last looked.
     """
 
     __slots__ = (
-        "_handlers", "_keys", "_loaded", "_moves", "_plain", "_run", "_waits",
-        "comm", "donate", "in_types", "out_types", "program", "text",
+        "__weakref__", "_handlers", "_keys", "_load", "_loaded", "_lock", "_moves", "_plain",
+        "_run", "_waits", "comm", "donate", "in_types", "key", "out_types", "program", "seconds",
+        "text", "used",
     )  # fmt: skip
 
     def __init__(
-        self,
-        ready: Prepared,
-        given: Sequence[Type],
-        text: str,
-        loaded: Any,
-        donate: tuple[int, ...],
+        self, ready: Prepared, key: Key, text: str, load: Callable[[], Any], start: float
     ) -> None:
+        """``load`` gives what XLA made of the text, whenever it is called."""
+        loaded = load()
+        self.key, self.seconds, self.used = key, time.perf_counter() - start, True
+        _, given, _, donate = key
+        self._load, self._lock = load, threading.Lock()
         self.program, self.comm = ready.program, ready.comm
         self.in_types, self.out_types = ready.in_types, ready.out_types
         self.text, self.donate = text, donate
@@ -103,6 +111,7 @@ class Executable:
         """
         if not self._plain:
             return self._careful(buffers)
+        self.used = True
         try:
             out: list[Buffer] = self._run(buffers).consume_with_handlers(self._handlers)
             return out
@@ -110,6 +119,7 @@ class Executable:
             raise self._failed(error, buffers) from None
 
     def _careful(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        self.used = True
         placed = list(buffers)
         for i, source, target in self._moves:
             placed[i] = move(placed[i], source, target)
@@ -138,21 +148,42 @@ class Executable:
         )
         return pjrt.failed(error, needs)
 
+    # asleep and awake -----------------------------------------------------------------------------
+
+    def sleep(self) -> None:
+        """Let go of what XLA made; runs that are under way go on."""
+        with self._lock:
+            self._run = self._wake_and_run
+            self._loaded = None
+
+    def awake(self) -> Any:
+        """What XLA made of the text, compiled again where it was let go of."""
+        with self._lock:
+            loaded = self._loaded
+            if loaded is None:
+                loaded = self._loaded = self._load()
+                self._run = loaded.execute_sharded
+        _CACHE.keep(self.key, self)
+        return loaded
+
+    def _wake_and_run(self, buffers: Sequence[Buffer]) -> Any:
+        return self.awake().execute_sharded(buffers)
+
     def cost(self) -> Cost:
         """Operations and traffic, estimated by XLA."""
-        return Cost(*pjrt.cost(self._loaded))
+        return Cost(*pjrt.cost(self.awake()))
 
     def memory(self) -> Memory:
         """What a run needs, as XLA laid it out."""
-        return Memory(*pjrt.memory(self._loaded))
+        return Memory(*pjrt.memory(self.awake()))
 
     def optimized(self) -> str:
         """The HLO that XLA made of the text."""
-        text: str = self._loaded.get_hlo_text()
+        text: str = self.awake().get_hlo_text()
         return text
 
 
-_CACHE: dict[Key, Executable] = {}
+_CACHE = Cache[Executable]()
 _BUILDING: dict[Key, threading.Lock] = {}
 
 
@@ -182,35 +213,46 @@ def executable(
         with _BUILDING.setdefault(key, threading.Lock()):
             found = _CACHE.get(key)
             if found is None:
-                found = _CACHE[key] = _build(*key)
+                found = _CACHE.asleep.get(key)
+                if found is None:
+                    found = _build(key)
+                    _CACHE.keep(key, found)
+                else:
+                    found.awake()
             return found
     finally:
         _BUILDING.pop(key, None)
 
 
-def forget() -> None:
-    """Let go of all compiled programs: each keeps memory maps, and a process has 65530 of them."""
-    _CACHE.clear()
+def forget(keys: Iterable[Key] | None = None) -> None:
+    """Let go of what XLA made of these programs, or of all; one that is called compiles again."""
+    _CACHE.rest_all(keys)
 
 
-def _build(
-    p: Program,
-    in_types: tuple[Type, ...],
-    out_specs: tuple[Spec | None, ...] | None,
-    donate: tuple[int, ...],
-) -> Executable:
+def _build(key: Key) -> Executable:
+    p, in_types, out_specs, donate = key
+    start = time.perf_counter()
     ready = prepare(p, in_types, out_specs, fences=platform() == "cpu")
+    if ready.schedule is not None:
+        chain = Chain(ready.program, ready.schedule, donate, _part)
+        return Executable(ready, key, chain.text, lambda: chain, start)
     if ready.mesh is None:
-        made = module(ready.program, donate)
+        made = module(ready.program, donate, platform())
     else:
-        made = spmd_module(ready.program, ready.mesh, ready.in_types, ready.out_types, donate)
+        made = spmd_module(
+            ready.program, ready.mesh, ready.in_types, ready.out_types, donate, platform()
+        )
     for target in sorted(made.targets):
         pjrt.need(target)
     try:
-        loaded = pjrt.load(made.text, ready.mesh)
+        load = partial(pjrt.load, made.text, ready.mesh)
+        return Executable(ready, key, made.text, load, start)
     except pjrt.XlaError as error:
         raise refused(str(error), made) from None
-    return Executable(ready, in_types, made.text, loaded, donate)
+
+
+def _part(p: Program, donate: tuple[int, ...]) -> Executable:
+    return executable(p, p.in_types, None, donate)
 
 
 # errors ------------------------------------------------------------------------------------------

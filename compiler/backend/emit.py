@@ -4,7 +4,8 @@ Text is three times faster than a builder of MLIR objects and needs nothing impo
 through the whole module, so that regions never clash; spans become location aliases, one per
 source position, resolved once when the module is closed.
 
-Law: emitting is a function of the program alone, so equal programs give equal text (up to spans).
+Law: emitting is a function of the program and the platform, so that equal programs give equal text
+(up to spans).
 """
 
 from __future__ import annotations
@@ -36,9 +37,12 @@ class Module(NamedTuple):
 class TextEmitter:
     """What ``lower`` of every op writes into; satisfies the protocol ``Emitter``."""
 
-    __slots__ = ("functions", "known", "lines", "loc", "n", "names", "outer", "spans", "targets")
+    __slots__ = (
+        "functions", "known", "lines", "loc", "n", "names", "outer", "platform", "spans", "targets",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, platform: str = "cpu") -> None:
+        self.platform = platform
         self.lines: list[str] = []  # of the region that is open
         self.outer: list[list[str]] = []  # of the regions around it
         self.functions: list[str] = []  # finished functions of the module
@@ -228,9 +232,9 @@ _KEEP_CALL = ' {mhlo.frontend_attributes = {inlineable = "false"}}'
 # modules -----------------------------------------------------------------------------------------
 
 
-def module(p: Program, donate: Iterable[int] = ()) -> Module:
+def module(p: Program, donate: Iterable[int] = (), platform: str = "cpu") -> Module:
     """The module of a program for one device; inputs in ``donate`` give their memory away."""
-    e = TextEmitter()
+    e = TextEmitter(platform)
     args = [f"%arg{i}" for i in range(p.n_in)]
     body = e.body(lambda a: e.inline(p, a), args)
     given = donations(p.in_types, p.out_types, donate)
@@ -253,6 +257,7 @@ def spmd_module(
     in_types: Sequence[Type],
     out_types: Sequence[Type],
     donate: Iterable[int] = (),
+    platform: str = "cpu",
 ) -> Module:
     """The module of a program that every device of the mesh runs on its shards.
 
@@ -262,7 +267,7 @@ def spmd_module(
 
     XLA runs it as it stands: under ``sdy.manual_computation`` there is nothing left to decide.
     """
-    e = TextEmitter()
+    e = TextEmitter(platform)
     locals_ = [f"%local{i}" for i in range(p.n_in)]
     body = e.body(lambda a: e.inline(p, a), locals_)
     args = [f"%arg{i}" for i in range(p.n_in)]

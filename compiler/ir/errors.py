@@ -71,6 +71,24 @@ class EffectError(VeraxError, TypeError):
     code = "verax-effect"
 
 
+class PurityError(VeraxError, RuntimeError):
+    """A function wrote to what it had not made, or read a clock, while it was being staged."""
+
+    code = "verax-purity"
+
+
+class VariantError(VeraxError, RuntimeError):
+    """A jitted function was called with more types of arguments than it may have."""
+
+    code = "verax-variant"
+
+
+class MemoryBudgetError(VeraxError, MemoryError):
+    """A function needs more memory than it may have, however much it computes again."""
+
+    code = "verax-memory"
+
+
 class ParseError(VeraxError, ValueError):
     """Text that is not a program."""
 

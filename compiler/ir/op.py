@@ -69,6 +69,9 @@ def show_shape(shape: Shape) -> str:
 class Emitter(Protocol):
     """What an op's ``lower`` may use to write StableHLO; values are SSA names such as ``%3``."""
 
+    platform: str
+    """What the text is for: cpu or cuda."""
+
     def op(self, text: str) -> str:
         """Write one operation with one result; returns the name of the result."""
 

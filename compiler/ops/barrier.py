@@ -82,6 +82,10 @@ class Barrier(Identity, name="barrier"):
         return e.ops(f"stablehlo.optimization_barrier {', '.join(xs)} : {types}", len(xs))
 
 
+class Cut(Barrier, name="cut"):
+    """A barrier between two segments of a program whose memory is planned."""
+
+
 def _through(op: Op, b: Builder, ts: MaybeSlots) -> list[int | None]:
     """op on those that are there; the others stay None."""
     there = [t for t in ts if t is not None]

@@ -5,7 +5,8 @@ an operand with the result: both are edits of data. ``sizes`` holds the factors 
 result has (a broadcast). Factors are numbered in order of first appearance, so equal contractions
 are one op.
 
-Accumulation is in ``out_dtype``, which is the operands' dtype unless it is given.
+The result is of ``out_dtype``, which is the operands' dtype unless it is given. Accumulation is in
+that dtype too, or in float32 where it is a narrower float: such sums are rounded once, at the end.
 """
 
 from __future__ import annotations
@@ -255,9 +256,19 @@ def _at(labels: Labels, wanted: Iterable[int]) -> str:
 
 
 def lower_sum(e: Emitter, x: str, t: ArrayType, axes: Sequence[int]) -> str:
-    """Write the sum over ``axes``; x itself where there are none."""
+    """Write the sum over ``axes``; x itself where there are none.
+
+    Narrow floats are added up in float32, and rounded once.
+    """
     if not axes:
         return x
+    if t.dtype.is_float and t.dtype.bits < 32:
+        wide = ArrayType(t.shape, float32)
+        x = e.op(f"stablehlo.convert {x} : ({t.mlir}) -> {wide.mlir}")
+        y = lower_sum(e, x, wide, axes)
+        kept = tuple(n for i, n in enumerate(t.shape) if i not in axes)
+        types = f"({ArrayType(kept, float32).mlir}) -> {ArrayType(kept, t.dtype).mlir}"
+        return e.op(f"stablehlo.convert {y} : {types}")
     scalar = ArrayType((), t.dtype)
     zero = e.constant(0, scalar)
     out = ArrayType(tuple(n for i, n in enumerate(t.shape) if i not in axes), t.dtype)

@@ -13,20 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from verax.compiler.ir.dtypes import int32
-from verax.compiler.ir.errors import DerivativeError, EffectError, InternalError, ShapeError
+from verax.compiler.ir.errors import DerivativeError, InternalError, ShapeError, StructureError
 from verax.compiler.ir.op import Again, Emitter, Factor, MaybeSlots, Op, Slots
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
-from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.ir.types import Type
 from verax.compiler.ops.loop_text import INDEX
-from verax.compiler.ops.pointwise import Compare, splat
-from verax.compiler.ops.values import blank, chosen
+from verax.compiler.ops.values import blank
 
 T = TypeVar("T")
 Operand: TypeAlias = int
 """An operand of a linear half: a slot of the known builder, or ``~i`` for operand i of the op."""
+
+
+BATCHED = ("select", "map", "partition")
 
 
 class Halves(NamedTuple):
@@ -118,17 +119,32 @@ class Call(Control, name="call"):
 
 
 class Cond(Control, name="cond"):
-    """One of n branches. Operands: an int32 index, clamped to 0..n-1, then what they all take."""
+    """One of n branches. Operands: an int32 index, clamped to 0..n-1, then what they all take.
+
+    Args:
+        batched: what becomes of it where a vmap gives each example an index of its own: every
+            branch for all and a choice (``select``), a loop (``map``), or blocks of examples that
+            take one branch (``partition``); see lanes.py.
+    """
 
     branches: tuple[Program, ...]
+    batched: str = "select"
 
     def validate(self) -> None:
+        if self.batched not in BATCHED:
+            raise StructureError(
+                f"cond: batched is {self.batched!r}", fix=f"one of {', '.join(map(repr, BATCHED))}"
+            )
         if not self.branches:
             raise ShapeError("cond needs at least one branch")
         first = self.branches[0]
         for k, p in enumerate(self.branches):
             agree(f"cond: branch {k} takes", first.in_types, p.in_types)
             agree(f"cond: branch {k} gives", first.out_types, p.out_types)
+
+    def of(self, branches: Iterable[Program]) -> Cond:
+        """The op with other branches."""
+        return Cond(tuple(branches), self.batched)
 
     def types(self, *ts: Type) -> tuple[Type, ...]:
         takes("cond", (INDEX, *self.branches[0].in_types), ts)
@@ -139,7 +155,7 @@ class Cond(Control, name="cond"):
     ) -> tuple[Sequence[int], MaybeSlots]:
         active = given(ts[1:])
         out = any_of(again(p, active)[1] for p in self.branches)
-        op = Cond(tuple([again(p, active, out)[0] for p in self.branches]))
+        op = self.of([again(p, active, out)[0] for p in self.branches])
         return with_tangents(b.emit_all(op, *xs, *present(ts)), out)
 
     def linear(self, n: int) -> tuple[frozenset[int], ...]:
@@ -158,17 +174,19 @@ class Cond(Control, name="cond"):
         halves = [again(p, unknown, force) for p in self.branches]
         known, linear, sources = _share([(h.known, h.linear) for h in halves], force.count(False))
         inputs = present(xs[1:])
-        ys = emit_some(b, Cond(known), [index, *inputs])
+        ys = emit_some(b, self.of(known), [index, *inputs])
         operands = [index, *[inputs[i] if is_input else ys[i] for is_input, i in sources]]
         operands += [~(i + 1) for i in where(unknown)]
-        return Halves(spread(ys[: force.count(False)], force), Cond(linear), operands, where(force))
+        return Halves(
+            spread(ys[: force.count(False)], force), self.of(linear), operands, where(force)
+        )
 
     def transpose(
         self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
     ) -> MaybeSlots:
         linear = tuple([x is None for x in xs[1:]])
         ct = filled(b, cts, self.branches[0].out_types)
-        op = Cond(tuple([again(p, linear) for p in self.branches]))
+        op = self.of([again(p, linear) for p in self.branches])
         return [None, *spread(b.emit_all(op, *present(xs), *ct), [not a for a in linear])]
 
     def batch(
@@ -176,28 +194,10 @@ class Cond(Control, name="cond"):
     ) -> tuple[Sequence[int], Sequence[bool]]:
         rest = tuple(mapped[1:])
         if mapped[0]:
-            return self._choose(b, n, xs, rest, again)
+            raise InternalError("a cond whose index is mapped is batched by lane")
         out = any_of(again(p, rest, n)[1] for p in self.branches)
-        op = Cond(tuple([again(p, rest, n, out)[0] for p in self.branches]))
+        op = self.of([again(p, rest, n, out)[0] for p in self.branches])
         return b.emit_all(op, *xs), out
-
-    def _choose(
-        self, b: Builder, n: Size, xs: Slots, mapped: tuple[bool, ...], again: Again
-    ) -> tuple[Sequence[int], Sequence[bool]]:
-        """Every branch runs, and each example takes the results of its own."""
-        if self.effects:
-            raise EffectError(
-                "vmap of a cond whose index differs between the examples would run the effects "
-                f"({', '.join(sorted(self.effects))}) of every branch",
-                places=places(b.span),
-            )
-        every = (True,) * len(self.branches[0].outs)
-        outs = [b.inline(again(p, mapped, n, every)[0], xs[1:]) for p in self.branches]
-        ys = outs.pop()
-        for k in reversed(range(len(outs))):
-            here = b.emit(Compare("LE"), xs[0], b.emit(splat(k, ArrayType((n,), int32))))
-            ys = [chosen(b, here, x, y) for x, y in zip(outs[k], ys)]
-        return ys, every
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[Type], yts: Sequence[Type]

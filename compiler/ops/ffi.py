@@ -56,7 +56,7 @@ def lapack(
     )
     text = (
         f"stablehlo.custom_call @{target}({', '.join(xs)}) {{api_version = 4 : i32, "
-        f"mhlo.backend_config = {{{config}}}, "
+        f"backend_config = {{{config}}}, "
         f"operand_layouts = [{_layouts(xts, matrices)}], "
         f"result_layouts = [{_layouts(out_types, out_matrices)}], "
         f"output_operand_aliases = [{aliases}]}} : "

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import cast
 
-from verax.compiler.ir.dtypes import DType, int32
+from verax.compiler.ir.dtypes import DType, float32, int32
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ir.op import (
     Again,
@@ -50,6 +50,7 @@ from verax.compiler.ops.pointwise import (
     NUMERIC,
     ORDERED,
     SELECT,
+    Convert,
     Term,
     add_any,
     fill,
@@ -238,6 +239,8 @@ class ScatterAdd(Movement, name="scatter_add"):
         zero = e.constant(0, yts[0])
         if empty:
             return [zero]
+        if xts[0].dtype.is_float and xts[0].dtype.bits < 32:
+            return e.inline(_widely(self, tuple(xts)), xs)
         at = self.layout(*[t.shape for t in xts])
         return [lower_scatter(e, at, "add", (zero, *xs), (yts[0], *xts))]
 
@@ -255,6 +258,15 @@ def _clipped(op: ScatterAdd, ts: tuple[ArrayType, ...]) -> Program:
     return b.finish([b.emit(fill_op, updates, *clamped)])
 
 
+@lru_cache(1024)
+def _widely(op: ScatterAdd, ts: tuple[ArrayType, ...]) -> Program:
+    """Scatter-add of narrow floats: they are added up in float32, and rounded once."""
+    b = Builder()
+    updates, *index = [b.input(t) for t in ts]
+    total = b.emit(op, b.emit(Convert(float32), updates), *index)
+    return b.finish([b.emit(Convert(ts[0].dtype), total)])
+
+
 # scatter into an array ---------------------------------------------------------------------------
 
 
@@ -269,6 +281,7 @@ class ScatterSet(Op, name="scatter_set"):
     Args:
         kind: set, mul, min or max.
         batch_dims, n_index, lead, inner: those of the gather that reads the same places.
+        unique: a promise that no place is named twice, so that nothing has to find out.
     """
 
     kind: str
@@ -276,6 +289,7 @@ class ScatterSet(Op, name="scatter_set"):
     n_index: int
     lead: int = 0
     inner: int = 0
+    unique: bool = False
 
     def validate(self) -> None:
         assert self.kind in KINDS, self.kind
@@ -374,7 +388,7 @@ class ScatterSet(Op, name="scatter_set"):
         array, _, index, *_ = [b.types[x].shape for x in xs]
         at = self.layout(*[b.types[x].shape for x in xs])
         count = index[at.batch :]
-        if product(count) == 1:
+        if self.unique or product(count) == 1:
             return updates
         numbers = b.emit(Reshape(count), b.emit(Iota(product(count), int32)))
         numbers = b.emit(broadcast(index, range(at.batch, len(index))), numbers)
@@ -409,7 +423,8 @@ class ScatterSet(Op, name="scatter_set"):
         return [move(b, y, to, 0)], [True]
 
     def fronted(self, front: Front) -> ScatterSet:
-        return ScatterSet(self.kind, front.batch, self.n_index, front.lead, front.inner)
+        fields = (self.kind, front.batch, self.n_index, front.lead, front.inner)
+        return ScatterSet(*fields, self.unique)
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
@@ -417,7 +432,7 @@ class ScatterSet(Op, name="scatter_set"):
         if 0 in (xts[0].size, xts[1].size):
             return [xs[0]]
         at = self.layout(*[t.shape for t in xts])
-        return [lower_scatter(e, at, self.kind, xs, xts)]
+        return [lower_scatter(e, at, self.kind, xs, xts, unique=self.unique)]
 
 
 def take_along(b: Builder, x: int, index: int, axis: int) -> int:

@@ -1,35 +1,42 @@
 """while and scan: loops over a carry. Operands stand in the order consts, carry, xs.
 
-A while runs its body as long as ``cond`` holds, and at most ``bound`` times if it has a bound. A
-scan runs its body ``length`` times, with row i of the xs in step i, and stacks what the body gives
-beside the carry. Reverse mode works on scans: a while with a bound is split as a scan of
-conditionals.
+A while runs its body as long as ``cond`` holds, and at most ``bound`` times if it has a bound;
+its reverse mode is replay.py. A scan runs its body ``length`` times, with row i of the xs in step
+i, and stacks what the body gives beside the carry.
 
-Law: a carry that is active, unknown or mapped after one step is so from the start, so every rule
-looks for the least fixed point over the carry. A carry that became linear may start from a known
-value: it is a tangent that depends on nothing yet, so it is zero.
+Law: each is what the Python loop of the same form computes. Rules look for the least fixed point
+over the carry (carry.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
-from verax.compiler.ir.dtypes import int32
 from verax.compiler.ir.errors import DerivativeError, EffectError, InternalError, ShapeError
-from verax.compiler.ir.op import Again, Emitter, MaybeSlots, Slots, not_linear
+from verax.compiler.ir.op import Again, Emitter, MaybeSlots, Slots
 from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import Type
+from verax.compiler.ops import replay
 from verax.compiler.ops.adjoint import Layout, adjoint, contract_later
+from verax.compiler.ops.carry import (
+    Mask,
+    grouped,
+    hoisted,
+    only,
+    pruned,
+    repeated_starts,
+    settle,
+    started,
+    widened,
+)
 from verax.compiler.ops.control import (
-    Cond,
     Control,
     Halves,
     Source,
     agree,
-    any_of,
     emit_some,
     filled,
     given,
@@ -51,12 +58,13 @@ from verax.compiler.ops.loop_text import (
     write_next,
     write_row,
 )
-from verax.compiler.ops.pointwise import Convert, zeros
+from verax.compiler.ops.masked import guarded
+from verax.compiler.ops.named import names
+from verax.compiler.ops.pointwise import zeros
 from verax.compiler.ops.reduce import Reduce
-from verax.compiler.ops.values import chosen, repeated, swapped
+from verax.compiler.ops.values import chosen, swapped
 
 R = TypeVar("R")
-Mask: TypeAlias = tuple[bool, ...]
 
 
 class While(Control, name="while"):
@@ -66,13 +74,19 @@ class While(Control, name="while"):
         cond: takes consts and carry, gives one boolean.
         body: takes consts and carry, gives the next carry.
         n_consts: how many of the operands are consts; the rest are the carry.
-        bound: the most steps that it takes, or None; reverse mode needs one.
+        bound: the most steps that it takes, or None.
+        recompute: whether reverse mode is allowed without a bound.
+        linear_carry: how many of the carries, the first ones, are linear: those of the linear half
+            that split gives. Its first consts are what is known of the run, which the loop itself
+            does not need: the number of its steps, and the states that were kept.
     """
 
     cond: Program
     body: Program
     n_consts: int
     bound: int | None = None
+    recompute: bool = False
+    linear_carry: int = 0
 
     def validate(self) -> None:
         agree("while: cond takes", self.body.in_types, self.cond.in_types)
@@ -92,39 +106,95 @@ class While(Control, name="while"):
         active = given(ts)
         body, carry = settle(lambda a: again(self.body, (*active[:c], *a), a), active[c:])
         consts = present(ts[:c])
-        ins = [*xs[:c], *consts, *xs[c:], *_starts(b, xs[c:], ts[c:], carry)]
-        order = _grouped((c, n - c), (len(consts), sum(carry)))
+        ins = [*xs[:c], *consts, *xs[c:], *started(b, xs[c:], ts[c:], carry)]
+        order = grouped((c, n - c), (len(consts), sum(carry)))
         at = [*range(c), *range(c + len(consts), n + len(consts))]
-        cond = _widened(self.cond, [b.types[x] for x in ins], at)
-        op = While(cond, rearrange(body, order), c + len(consts), self.bound)
+        cond = widened(self.cond, [b.types[x] for x in ins], at)
+        op = self.of(cond, rearrange(body, order), c + len(consts))
         return with_tangents(b.emit_all(op, *ins), carry)
 
-    transpose = not_linear  # its condition needs a known carry, so the passes split it first
+    def of(self, cond: Program, body: Program, n_consts: int, linear_carry: int = 0) -> While:
+        """The loop with other programs."""
+        return While(cond, body, n_consts, self.bound, self.recompute, linear_carry)
+
+    def linear(self, n: int) -> tuple[frozenset[int], ...]:
+        return (frozenset(range(n)),)  # split has made sure
 
     def split(self, b: Builder, xs: MaybeSlots, again: Again) -> Halves:
-        if self.bound is None:
+        c = self.n_consts
+        unknown = tuple([x is None for x in xs])
+        h, carry = settle(lambda m: _both(again(self.body, (*unknown[:c], *m), m)), unknown[c:])
+        inputs = (*unknown[:c], *carry)
+        asked = again(self.cond, inputs)
+        self._check_reverse(b, asked.unknown_out[0])
+        own = carry.count(False)
+        if self.linear_carry and where(carry) == list(range(self.linear_carry)):
+            refs = [~i if x is None else x for i, x in enumerate(xs)]
+            return Halves([None] * len(carry), self, refs, where(carry))
+        known = replay.Known(
+            While,
+            pruned(asked.known, asked.known.outs[:1]),
+            pruned(h.known, h.known.outs[:own]),
+            unknown[:c].count(False),
+            self.bound,
+        )
+        given = [x for x, u in zip(xs, inputs) if not u]
+        done = replay.run(b, known, present(given))
+        saved = [done.steps, *done.kept]
+        order = [*range(c), *[c + i for i in (*where(carry), *where(carry, False))]]
+        types = [*[b.types[x] for x in saved], *[self.body.in_types[i] for i in order]]
+        at = [len(saved) + order.index(i) for i in range(len(order))]
+        cond = widened(self.cond, types, at)
+        op = self.of(cond, _in_halves(h, own, inputs, types, at), len(saved) + c, sum(carry))
+        refs = [~i if (x := xs[i]) is None else x for i in order]
+        return Halves(spread(done.state, carry), op, [*saved, *refs], where(carry))
+
+    def _check_reverse(self, b: Builder, unknown: bool) -> None:
+        """Raise where the loop has no reverse mode."""
+        if unknown:
             raise DerivativeError(
-                "reverse mode through a while loop needs a bound on the number of its steps",
-                fix="while_loop(cond_fun, body_fun, init, max_steps=100)",
+                "which branch a cond takes, or how long a while loop runs, depends on the values "
+                "in which the function should be linear",
                 places=places(b.span),
             )
-        return self.as_scan().split(b, xs, again)
-
-    def as_scan(self) -> Scan:
-        """A scan of ``bound`` steps that keep the carry once the condition is false."""
-        assert self.bound is not None
-        if self.cond.effects:
-            raise EffectError(
-                "reverse mode through a while loop asks its condition again after the last step: "
-                f"its effects ({', '.join(sorted(self.cond.effects))}) would be repeated"
+        if self.bound is None and not self.recompute:
+            raise DerivativeError(
+                "reverse mode through a while loop needs a bound on the number of its steps, or "
+                "leave to compute its states again",
+                fix="while_loop(cond_fun, body_fun, init, max_steps=100), or reverse='recompute'",
+                places=places(b.span),
             )
-        b = Builder()
-        ins = [b.input(t) for t in self.body.in_types]
-        go = b.emit(Convert(int32), b.inline(self.cond, ins)[0])
-        stay = _widened(_identity(self.body.out_types), self.body.in_types,
-                        range(self.n_consts, len(ins)))  # fmt: skip
-        body = b.finish(b.emit_all(Cond((stay, self.body)), go, *ins))
-        return Scan(body, self.n_consts, len(self.body.outs), self.bound, False)
+        if self.effects:
+            raise EffectError(
+                "reverse mode through a while loop computes its steps again: its effects "
+                f"({', '.join(sorted(self.effects))}) would be repeated",
+                places=places(b.span),
+            )
+
+    def transpose(
+        self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
+    ) -> MaybeSlots:
+        c, n = self.n_consts, self.linear_carry
+        if not n:
+            raise InternalError("a while loop is split before it is transposed")
+        ins = self.body.in_types
+        states = len(ins) - c - n
+        first = 1 + (states if self.bound is not None else 0)  # what stands there was kept
+        linear = (*[x is None for x in xs[:c]], *(True,) * n, *(False,) * states)
+        at = [i for i in range(first, len(ins)) if not linear[i]]
+        known = replay.Known(
+            While,
+            only(self.cond, at, self.cond.outs),
+            only(self.body, at, self.body.outs[n:]),
+            len(at) - states,
+            self.bound,
+        )
+        step = again(only(self.body, range(first, len(ins)), self.body.outs[:n]), linear[first:])
+        sums = sum(linear[:c])
+        ct = filled(b, cts, ins[c : c + n])
+        kept, given = present(xs[:first]), present([xs[i] for i in at])
+        ds = replay.back(b, known, replay.Back(step, sums), kept, given, ct)
+        return [d if x is None else None for x, d in zip(xs, spread(ds, [not m for m in linear]))]
 
     def batch(
         self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
@@ -138,12 +208,15 @@ class While(Control, name="while"):
             return (cond, body, each), out
 
         (cond, body, each), carry = settle(step, tuple(mapped[c:]))
-        xs = [*xs[:c], *_mapped(b, n, xs[c:], mapped[c:], carry)]
+        xs = [*xs[:c], *repeated_starts(b, n, xs[c:], mapped[c:], carry)]
         if each:
-            cond, body = self._any_example(cond, body, b)
-        return b.emit_all(While(cond, body, c, self.bound), *xs), carry
+            on = (*consts, *carry)
+            cond, body = self._any_example(cond, body, b, n, on)
+        return b.emit_all(self.of(cond, body, c), *xs), carry
 
-    def _any_example(self, cond: Program, body: Program, b: Builder) -> tuple[Program, Program]:
+    def _any_example(
+        self, cond: Program, body: Program, b: Builder, n: Size, mapped: Mask
+    ) -> tuple[Program, Program]:
         """Run while any example runs; those that are done keep their carry."""
         if self.effects:
             raise EffectError(
@@ -156,7 +229,8 @@ class While(Control, name="while"):
         any_runs = u.finish([u.emit(Reduce("or", (0,)), each)])
         v = Builder()
         ins = [v.input(t) for t in body.in_types]
-        (runs,), ys = v.inline(cond, ins), v.inline(body, ins)
+        (runs,) = v.inline(cond, ins)
+        ys = v.inline(body, guarded(v, n, runs, ins, mapped, names(self.body)))
         kept = [chosen(v, runs, y, x) for y, x in zip(ys, ins[self.n_consts :])]
         return any_runs, v.finish(kept)
 
@@ -248,13 +322,13 @@ class Scan(Control, name="scan"):
         c, k = self.n_consts, self.n_carry
         body, out, active = self._settle(lambda a, f: again(self.body, a, f), given(ts))
         c2, k2 = sum(active.consts), sum(active.carry)
-        starts = _starts(b, xs[c : c + k], ts[c : c + k], active.carry)
+        starts = started(b, xs[c : c + k], ts[c : c + k], active.carry)
         ins = [
             *xs[:c], *present(ts[:c]), *xs[c : c + k], *starts,
             *xs[c + k :], *present(ts[c + k :]),
         ]  # fmt: skip
-        order = _grouped((c, k, len(xs) - c - k), (c2, k2, sum(active.xs)))
-        outs = _grouped((k, len(out) - k), (k2, sum(out[k:])))
+        order = grouped((c, k, len(xs) - c - k), (c2, k2, sum(active.xs)))
+        outs = grouped((k, len(out) - k), (k2, sum(out[k:])))
         op = Scan(rearrange(body, order, outs), c + c2, k + k2, self.length, self.reverse)
         ys = dict(zip(outs, b.emit_all(op, *ins)))
         return with_tangents([ys[i] for i in range(len(outs))], out)
@@ -293,10 +367,10 @@ class Scan(Control, name="scan"):
         """Write the known half: the scan, and what its residuals need outside of it."""
         c, k = unknown.consts.count(False), unknown.carry.count(False)
         inputs = present([x for x, u in zip(xs, unknown.all) if not u])
-        once = _hoisted(b, body, own, inputs[:c])
+        once = hoisted(b, body, own, inputs[:c])
         rest = [r for r in body.outs[own:] if r not in once]
         outs, sources = route(with_outs(body, [*body.outs[:own], *rest]), own, range(c, c + k))
-        ys = emit_some(b, Scan(_pruned(body, outs), c, k, self.length, self.reverse), inputs)
+        ys = emit_some(b, Scan(pruned(body, outs), c, k, self.length, self.reverse), inputs)
         routed = dict(zip(rest, sources))
         residuals = [
             _Residual(once[r], True) if r in once else _residual(routed[r], c, inputs, ys)
@@ -336,7 +410,7 @@ class Scan(Control, name="scan"):
     ) -> tuple[Sequence[int], Sequence[bool]]:
         c, k = self.n_consts, self.n_consts + self.n_carry
         body, out, on = self._settle(lambda m, f: again(self.body, m, n, f), mapped)
-        starts = _mapped(b, n, xs[c:k], mapped[c:k], on.carry)
+        starts = repeated_starts(b, n, xs[c:k], mapped[c:k], on.carry)
         rows = [swapped(b, x) if m else x for x, m in zip(xs[k:], on.xs)]
         op = Scan(body, c, self.n_carry, self.length, self.reverse)
         ys = b.emit_all(op, *xs[:c], *starts, *rows)
@@ -368,62 +442,33 @@ class Scan(Control, name="scan"):
         return write_loop(e, inits, [INDEX, *yts], lambda a: write_less(e, a[0], end), step)[1:]
 
 
-# fixed points and starts -------------------------------------------------------------------------
+# splitting ---------------------------------------------------------------------------------------
 
 
-def settle(step: Callable[[Mask], tuple[R, Sequence[bool]]], carry: Mask) -> tuple[R, Mask]:
-    """The result of ``step`` at its least fixed point above ``carry``, and the fixed point."""
-    while True:
-        result, out = step(carry)
-        grown = any_of((carry, out))
-        if grown == carry:
-            return result, carry
-        carry = grown
+class _Halves(Protocol):
+    """What the pass ``split`` gives."""
+
+    known: Program
+    linear: Program
+    unknown_out: tuple[bool, ...]
 
 
-def _starts(b: Builder, xs: Slots, ts: MaybeSlots, carry: Mask) -> list[int]:
-    """The tangents of the active carries at the start: zeros where there is none yet."""
-    return [
-        zeros(b, b.types[x]) if t is None else t for x, t, active in zip(xs, ts, carry) if active
-    ]
+def _both(h: _Halves) -> tuple[_Halves, Sequence[bool]]:
+    return h, h.unknown_out
 
 
-def _mapped(b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], carry: Mask) -> list[int]:
-    """The carries at the start, repeated where they become mapped."""
-    return [repeated(b, n, x) if c and not m else x for x, m, c in zip(xs, mapped, carry)]
+def _in_halves(
+    h: _Halves, own: int, unknown: Mask, types: Sequence[Type], at: Sequence[int]
+) -> Program:
+    """The body of the linear half of a while loop: the linear carries, then the known ones.
 
-
-# programs ----------------------------------------------------------------------------------------
-
-
-def _identity(ts: Sequence[Type]) -> Program:
-    return Program(len(ts), tuple(ts), (), tuple(range(len(ts))))
-
-
-def _widened(p: Program, ts: Sequence[Type], at: Iterable[int]) -> Program:
-    """p as a program of inputs of types ts, of which it takes those ``at``."""
-    b = Builder()
-    slots = [b.input(t) for t in ts]
-    return b.finish(b.inline(p, [slots[i] for i in at]))
-
-
-def _pruned(p: Program, outs: Sequence[int]) -> Program:
-    """The program that gives these slots of p, and no more."""
-    return rearrange(with_outs(p, outs), range(p.n_in))
-
-
-def _grouped(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """The order that brings two lists of groups together, group by group.
-
-    >>> _grouped((2, 1), (1, 2))  # aa b, A BB -> aaA bBB
-    [0, 1, 3, 2, 4, 5]
+    It is written in halves, so that nothing known stands in an equation with what is linear.
     """
-    order: list[int] = []
-    i, j = 0, sum(first)
-    for m, n in zip(first, second):
-        order += [*range(i, i + m), *range(j, j + n)]
-        i, j = i + m, j + n
-    return order
+    b = Builder()
+    slots = [b.input(t) for t in types]
+    known = b.inline(h.known, [slots[i] for i, u in zip(at, unknown) if not u])
+    linear = b.inline(h.linear, [*known[own:], *[slots[i] for i, u in zip(at, unknown) if u]])
+    return b.finish([*linear, *known[:own]])
 
 
 # the known half of a scan ------------------------------------------------------------------------
@@ -450,23 +495,3 @@ def _residual(source: Source, n_consts: int, inputs: Sequence[int], ys: Sequence
     if source.is_input:
         return _Residual(inputs[source.at], source.at < n_consts)
     return _Residual(ys[source.at], False)
-
-
-def _hoisted(b: Builder, body: Program, own: int, consts: Slots) -> dict[int, int]:
-    """Write the residuals that are the same in every step once, outside of the loop."""
-    fixed = _invariant(body, len(consts))
-    same = [r for r in body.outs[own:] if r >= body.n_in and fixed[r]]
-    if not same or body.effects:
-        return {}
-    p = _pruned(body, same)
-    return dict(zip(same, b.inline(rearrange(p, range(len(consts))), consts)))
-
-
-def _invariant(body: Program, n_consts: int) -> bytearray:
-    """Per slot, whether it is the same in every step: it depends on the consts only."""
-    fixed = bytearray(len(body.types))
-    fixed[:n_consts] = b"\1" * n_consts
-    for _, xs, first, count, _ in body.equations:
-        if all(fixed[x] for x in xs):
-            fixed[first : first + count] = b"\1" * count
-    return fixed

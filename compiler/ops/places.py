@@ -198,7 +198,13 @@ COMBINE = {
 
 
 def lower_scatter(
-    e: Emitter, at: Layout, kind: str, xs: Sequence[str], xts: Sequence[ArrayType]
+    e: Emitter,
+    at: Layout,
+    kind: str,
+    xs: Sequence[str],
+    xts: Sequence[ArrayType],
+    *,
+    unique: bool = False,
 ) -> str:
     """Write a scatter of xs = array, updates, indices; what is out of range is dropped."""
     array, updates = xts[:2]
@@ -219,7 +225,7 @@ def lower_scatter(
         f"scatter_indices_batching_dims = {at.batch_of_index}, "
         f"scatter_dims_to_operand_dims = {at.indexed_of_array}, "
         f"index_vector_dim = {xts[2].ndim}>, "
-        f"indices_are_sorted = false, unique_indices = false}}> ({region}) : "
+        f"indices_are_sorted = false, unique_indices = {str(unique).lower()}}}> ({region}) : "
         f"({array.mlir}, {it.mlir}, {updates.mlir}) -> {array.mlir}"
     )
 

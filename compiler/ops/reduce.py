@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
-from verax.compiler.ir.dtypes import DType, int32, int64
+from verax.compiler.ir.dtypes import DType, float8_e4m3fn, int32, int64
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.op import (
     Again,
@@ -180,7 +180,8 @@ def identity(kind: str, dtype: DType) -> bool | int | float:
     if kind == "and":
         return True if dtype.is_bool else -1 if dtype.kind == "int" else greatest(dtype)
     if dtype.is_float:
-        return -math.inf if kind == "max" else math.inf
+        most = 448.0 if dtype is float8_e4m3fn else math.inf  # that one has no infinity
+        return -most if kind == "max" else most
     if kind == "min":
         return True if dtype.is_bool else greatest(dtype)
     return -greatest(dtype) - 1 if dtype.kind == "int" else 0

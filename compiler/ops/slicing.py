@@ -405,7 +405,7 @@ class DynamicUpdateSlice(Op, name="dynamic_update_slice"):
         sizes, limits = [window[i] for i in self.dims], [shape[i] for i in self.dims]
         index = window_indices(b, n, xs[2:], mapped[2:], sizes, limits)
         x, update = together(b, x, self.dims, 1), together(b, update, self.dims, 1)
-        scatter = ScatterSet("set", 1, len(self.dims), 0, self.dims[0])
+        scatter = ScatterSet("set", 1, len(self.dims), 0, self.dims[0], unique=True)
         return [apart(b, b.emit(scatter, x, update, *index), self.dims, 1)], [True]
 
     def lower(

@@ -1,7 +1,9 @@
 """Sort: several operands by the lexicographic order of the first ones, stably.
 
-Floating point is ordered as in NumPy: -0 equals 0, and NaN stands last. The derivative is a gather
-by the permutation, which is sorted along with the operands.
+The order is NumPy's: -0 equals 0, and NaN stands last; complex numbers are ordered by the real part
+and then the imaginary one, those with a NaN after the others. A key that descends is in the reverse
+order, NaN first, and equal elements still in their own. The derivative is a gather by the
+permutation, which is sorted along with the operands.
 
 Law: the result is one permutation of all operands. XLA is fast only where it compares plain
 integers, so a key becomes integers of 32 bits, each of which is sorted together with its place in
@@ -24,7 +26,7 @@ from verax.compiler.ir.dtypes import (
     uint32,
     uint64,
 )
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.op import (
     Again,
     Emitter,
@@ -38,15 +40,16 @@ from verax.compiler.ir.op import (
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.ops.arithmetic import IMAG, REAL
 from verax.compiler.ops.bits import AND, OR, SHIFT_LEFT, SHIFT_RIGHT_ARITHMETIC, XOR, Bitcast
 from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.indexing import take_along
 from verax.compiler.ops.layout import Iota, within
 from verax.compiler.ops.places import greatest, move
-from verax.compiler.ops.pointwise import ORDERED, Term
+from verax.compiler.ops.pointwise import Compare, Term
 
 _LOW = (1 << 32) - 1  # the bits of a place
-_SIGNED: Mapping[int, DType] = {8: int8, 16: int16, 32: int32, 64: int64}
+SIGNED: Mapping[int, DType] = {8: int8, 16: int16, 32: int32, 64: int64}
 
 
 class Sort(Op, name="sort"):
@@ -55,10 +58,12 @@ class Sort(Op, name="sort"):
     Args:
         axis: along which dimension.
         n_keys: how many of the operands, the first ones, are compared.
+        descending: which of the keys descend.
     """
 
     axis: int
     n_keys: int
+    descending: tuple[int, ...] = ()
     aligned = True
 
     def factors(self, *shapes: Shape) -> Factors:
@@ -71,17 +76,6 @@ class Sort(Op, name="sort"):
     def types(self, *ts: ArrayType) -> tuple[Type, ...]:
         super().types(*ts)
         return ts
-
-    def dtype(self, *ts: ArrayType) -> DType:
-        for t in ts[: self.n_keys]:
-            if t.dtype.kind not in ORDERED:
-                raise DTypeError(
-                    f"sort takes keys that have an order, got {t}",
-                    fix="sort by the real part, then the imaginary one: two keys"
-                    if t.dtype.is_complex
-                    else None,
-                )
-        return ts[0].dtype
 
     local = same_locally
 
@@ -98,30 +92,32 @@ class Sort(Op, name="sort"):
     def batch(
         self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again
     ) -> tuple[Sequence[int], Sequence[bool]]:
-        return b.emit_all(Sort(self.axis + 1, self.n_keys), *xs), [True] * len(xs)
+        return b.emit_all(Sort(self.axis + 1, self.n_keys, self.descending), *xs), [True] * len(xs)
 
     def lower(
         self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
     ) -> list[str]:
         if cast(int, xts[0].shape[self.axis]) < 2:
             return list(xs)
-        if len(xs) == 1 and not xts[0].dtype.is_float:
-            return [_lower_integers(e, xs[0], xts[0], self.axis)]
-        rule = _by_bits if len(xs) == 1 else _by_places
+        alone = len(xs) == 1 and not xts[0].dtype.is_complex
+        if alone and not xts[0].dtype.is_float:
+            return [_lower_integers(e, xs[0], xts[0], self.axis, bool(self.descending))]
+        rule = _by_bits if alone else _by_places
         return e.inline(rule(self, tuple(xts)), xs)
 
 
-def _lower_integers(e: Emitter, x: str, t: ArrayType, axis: int) -> str:
+def _lower_integers(e: Emitter, x: str, t: ArrayType, axis: int, descending: bool) -> str:
     scalar = ArrayType((), t.dtype)
     sign = "SIGNED" if t.dtype.kind == "int" else "UNSIGNED"
 
-    def less(args: list[str]) -> list[str]:
+    def before(args: list[str]) -> list[str]:
         types = f"({scalar.mlir}, {scalar.mlir}) -> tensor<i1>"
-        return [e.op(f"stablehlo.compare LT, {args[0]}, {args[1]}, {sign} : {types}")]
+        direction = "GT" if descending else "LT"
+        return [e.op(f"stablehlo.compare {direction}, {args[0]}, {args[1]}, {sign} : {types}")]
 
     return e.op(
         f'"stablehlo.sort"({x}) <{{dimension = {axis} : i64, is_stable = true}}> '
-        f"({e.block([scalar, scalar], less)}) : ({t.mlir}) -> {t.mlir}"
+        f"({e.block([scalar, scalar], before)}) : ({t.mlir}) -> {t.mlir}"
     )
 
 
@@ -130,7 +126,7 @@ def _by_bits(op: Sort, ts: tuple[ArrayType, ...]) -> Program:
     """Sort one array of floats as integers of the same order."""
     b = Builder()
     x = Term(b, b.input(ts[0]))
-    ordered = x.eq(x).where(in_order(x), greatest(_SIGNED[ts[0].dtype.bits]))
+    ordered = x.eq(x).where(in_order(x), greatest(SIGNED[ts[0].dtype.bits]))
     y = flipped(ordered.apply(op))
     return b.finish([y.apply(Bitcast(ts[0].dtype)).slot])
 
@@ -142,7 +138,10 @@ def _by_places(op: Sort, ts: tuple[ArrayType, ...]) -> Program:
     ins = [b.input(t) for t in ts]
     last = ts[0].ndim - 1
     rows = [move(b, x, op.axis, last) for x in ins]
-    words = [w for x in rows[: op.n_keys] for w in words_of(Term(b, x))]
+    words = []
+    for k, x in enumerate(rows[: op.n_keys]):
+        turned = k in op.descending
+        words += [w.apply(XOR, -1) if turned else w for w in words_of(Term(b, x))]
     order: int | None = None
     for word in reversed(words):
         order = _sorted_places(b, word, order)
@@ -165,9 +164,12 @@ def _sorted_places(b: Builder, word: Term, order: int | None) -> int:
 def words_of(x: Term) -> list[Term]:
     """int64 arrays of 32-bit integers, most significant first, that are ordered as x is."""
     dtype = x.type.dtype
+    if dtype.is_complex:
+        re, im = x.apply(REAL), x.apply(IMAG)
+        nan_re, nan_im = (part.apply(Compare("NE"), part).to(int64) for part in (re, im))
+        return [nan_re * 2 + nan_im, *words_of(re), *words_of(im)]
     if dtype.is_float:
-        bits = in_order(x)  # as yet, -0 is -1, and NaN anywhere
-        return words_of(x.eq(x).where(bits.eq(-1).where(0, bits), greatest(bits.type.dtype)))
+        return words_of(order_key(x))
     if dtype is uint64:
         x = x.apply(XOR, 1 << 63).apply(Bitcast(int64))
     if dtype in (int64, uint64):
@@ -177,12 +179,18 @@ def words_of(x: Term) -> list[Term]:
     return [wide - (1 << 31) if dtype is uint32 else wide]
 
 
+def order_key(x: Term) -> Term:
+    """Signed integers of the width of the floats x, ordered as they are."""
+    bits = in_order(x)  # as yet, -0 is -1, and NaN anywhere
+    return x.eq(x).where(bits.eq(-1).where(0, bits), greatest(bits.type.dtype))
+
+
 def in_order(x: Term) -> Term:
     """The bits of a float as a signed integer that is ordered as x is; -0 is -1, next to 0.
 
     Comparing x itself would not do: to XLA's CPU the least magnitudes (denormals) equal 0.
     """
-    return flipped(x.apply(Bitcast(_SIGNED[x.type.dtype.bits])))
+    return flipped(x.apply(Bitcast(SIGNED[x.type.dtype.bits])))
 
 
 def flipped(bits: Term) -> Term:

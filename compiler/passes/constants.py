@@ -127,7 +127,7 @@ def repeated_sum(c: Constant, count: Size, t: ArrayType) -> Constant | None:
         return None
     if dtype.is_integer:
         return splat(value * count, t)
-    if dtype.is_bool or not isfinite(value):
+    if dtype not in _MANTISSA or not isfinite(value):
         return None
     digits = Fraction(value).numerator  # every partial sum is a multiple of value's last digit
     odd = digits // (digits & -digits) if digits else 0

@@ -7,8 +7,11 @@ from functools import lru_cache
 
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Program
+from verax.compiler.ops.carry import settle
 from verax.compiler.ops.control import Call, Cond, any_of
-from verax.compiler.ops.loops import Scan, While, settle
+from verax.compiler.ops.custom import Custom
+from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.remat import Remat
 
 
 @lru_cache(4096)
@@ -28,8 +31,10 @@ def depends(p: Program, mask: tuple[bool, ...]) -> tuple[bool, ...]:
 
 def results(op: Op, mask: tuple[bool, ...], count: int) -> Sequence[bool]:
     """Per result of op, whether it depends on an operand of the mask."""
-    if isinstance(op, Call):
+    if isinstance(op, Call | Remat):
         return depends(op.program, mask)
+    if isinstance(op, Custom):
+        return depends(op.primal, mask)
     if isinstance(op, Cond) and not mask[0]:
         return any_of(depends(p, mask[1:]) for p in op.branches)
     if isinstance(op, While):

@@ -8,18 +8,21 @@ inlined) makes XLA write the value down once.
 The rule is traffic: fence v where it saves more bytes than it costs. With kernels K(v) that would
 compute v again and arrays A(v) that its history reads, (K - 1) * bytes(A) > (K + 1) * bytes(v).
 
-Law: the program computes the same values; programs of fewer than SMALL equations are left alone.
+A barrier becomes a fence too, since XLA on CPU drops barriers before it fuses and schedules.
+
+Law: the program computes the same values; programs of fewer than SMALL equations get no fences of
+their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Equation, Program
-from verax.compiler.ops.barrier import Fence
+from verax.compiler.ops.barrier import Barrier, Fence
 from verax.compiler.ops.contract import Contract
 
 SMALL = 100
@@ -39,32 +42,38 @@ _MOST_ARRAYS = 64
 @lru_cache(1024)
 def fence(p: Program) -> Program:
     """p with fences, also in the programs that its ops hold."""
-    equations = tuple([_inside(eq) for eq in p.equations])
+    equations = tuple([within(_opaque(eq), fence) for eq in p.equations])
     if equations != p.equations:
         p = Program(p.n_in, p.types, equations, p.outs)
     if len(equations) < SMALL:
         return p
-    roles = [_role(eq.op) for eq in equations]
+    roles = [role(eq.op) for eq in equations]
     marked = _mark(p, roles, _kernels(p, roles, ()), range(len(p.types)))
     if marked:  # a fence can make others needless
         marked = _mark(p, roles, _kernels(p, roles, marked), marked)
     return _insert(p, marked) if marked else p
 
 
-def _inside(eq: Equation) -> Equation:
+def _opaque(eq: Equation) -> Equation:
+    """A barrier as a fence: XLA takes barriers away before it fuses and schedules."""
+    return eq._replace(op=Fence()) if isinstance(eq.op, Barrier) else eq
+
+
+def within(eq: Equation, change: Callable[[Program], Program]) -> Equation:
+    """The equation with each program that its op holds changed."""
     if not eq.op.programs:
         return eq
-    op = type(eq.op)(*[_fenced(getattr(eq.op, name)) for name in eq.op.fields])
+    op = type(eq.op)(*[_changed(getattr(eq.op, name), change) for name in eq.op.fields])
     return eq._replace(op=op)
 
 
-def _fenced(field: Any) -> Any:
+def _changed(field: Any, change: Callable[[Program], Program]) -> Any:
     if isinstance(field, Program):
-        return fence(field)
-    return tuple(map(_fenced, field)) if type(field) is tuple else field
+        return change(field)
+    return tuple([_changed(x, change) for x in field]) if type(field) is tuple else field
 
 
-def _role(op: Op) -> Role:
+def role(op: Op) -> Role:
     """What XLA does with the results of op.
 
     Free: it reads nothing. Fused: it is computed where it is used. Reduces: it is the end of a

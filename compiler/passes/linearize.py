@@ -17,8 +17,9 @@ from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span
 from verax.compiler.ops.control import Control, Operand
+from verax.compiler.ops.policies import Policy
 from verax.compiler.passes.jvp import jvp
-from verax.compiler.passes.residuals import Plan, plan
+from verax.compiler.passes.residuals import Plan, allowed, plan
 
 
 class Split(NamedTuple):
@@ -73,6 +74,7 @@ def split(
     unknown: tuple[bool, ...],
     force: tuple[bool, ...] = (),
     dear: tuple[bool, ...] = (),
+    policy: Policy | None = None,
 ) -> Split:
     """Divide a program by dependence on its unknown inputs.
 
@@ -82,6 +84,7 @@ def split(
         force: which outputs the linear half shall give even where they are known.
         dear: which inputs cost memory if they are kept (the carry of a loop); the others are there
             anyway.
+        policy: what may be kept; None leaves the choice to residuals.py.
     """
     b = Builder()
     known = [None if u else b.input(t) for t, u in zip(p.in_types, unknown)]
@@ -93,7 +96,11 @@ def split(
     for eq in late:
         needed.update(eq.operands)
     costly = {s for s, d in zip(known, dear) if d and s is not None}
-    kept = plan(b, [s for s in needed if s >= 0], own, costly)
+    wanted = [s for s in needed if s >= 0]
+    if policy is None or policy.rule == "everything_saveable":
+        kept = plan(b, wanted, own, costly)
+    else:
+        kept = allowed(b, wanted, policy)
     unknown_out = tuple([s is None or i in forced for i, s in enumerate(outs)])
     given = [(s if s is not None else ~o) for o, s, u in zip(p.outs, outs, unknown_out) if u]
     linear = _linear_half(p, b, unknown, late, kept, given)
@@ -136,9 +143,10 @@ def _linear_half(
     for x, later in enumerate(unknown):
         if later:
             env[~x] = u.input(p.types[x])
-    for op, xs, first, _, span in kept.recomputed:
+    for op, xs, first, count, span in kept.recomputed:
         u.span = span
-        env[first] = u.emit(op, *map(env.__getitem__, xs))
+        at = u.emit(op, *map(env.__getitem__, xs))
+        env.update(zip(range(first, first + count), range(at, at + count)))
     for op, refs, results, span in late:
         u.span = span
         at = u.emit(op, *map(env.__getitem__, refs))

@@ -15,6 +15,7 @@ from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ops.control import Call, Cond, where
 from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.remat import Remat
 
 Simplify: TypeAlias = Callable[[Program], Program]
 
@@ -35,7 +36,7 @@ class Narrow(NamedTuple):
 
 def narrow(op: Op, live: Sequence[bool], simplify: Simplify) -> Narrow | None:
     """The op that gives the living results only; None for ops that cannot be narrowed."""
-    if isinstance(op, Call):
+    if isinstance(op, Call | Remat):
         return _call(op, live, simplify)
     if isinstance(op, Cond):
         return _cond(op, live, simplify)
@@ -66,18 +67,19 @@ def taking(p: Program, ins: Sequence[int]) -> Program:
     return rearrange(p, ins)
 
 
-def _call(op: Call, live: Sequence[bool], simplify: Simplify) -> Narrow:
+def _call(op: Call | Remat, live: Sequence[bool], simplify: Simplify) -> Narrow:
     outs = where(live)
     p = simplify(giving(op.program, outs))
     ins = where(used_inputs(p))
-    return Narrow(Call(taking(p, ins)), ins, outs)
+    new = taking(p, ins)
+    return Narrow(Call(new) if isinstance(op, Call) else op.holding(new), ins, outs)
 
 
 def _cond(op: Cond, live: Sequence[bool], simplify: Simplify) -> Narrow:
     outs = where(live)
     branches = [simplify(giving(p, outs)) for p in op.branches]
     ins = where([any(used) for used in zip(*map(used_inputs, branches))])
-    return Narrow(Cond(tuple([taking(p, ins) for p in branches])), [0, *[i + 1 for i in ins]], outs)
+    return Narrow(op.of([taking(p, ins) for p in branches]), [0, *[i + 1 for i in ins]], outs)
 
 
 def _while(op: While, live: Sequence[bool], simplify: Simplify) -> Narrow:
@@ -95,7 +97,7 @@ def _while(op: While, live: Sequence[bool], simplify: Simplify) -> Narrow:
         carry = grown
     ins = [i for i in range(len(need)) if (need[i] if i < c else carry[i - c])]
     n_consts = sum(i < c for i in ins)
-    return Narrow(While(taking(cond, ins), taking(body, ins), n_consts, op.bound), ins, outs)
+    return Narrow(op.of(taking(cond, ins), taking(body, ins), n_consts), ins, outs)
 
 
 def _scan(op: Scan, live: Sequence[bool], simplify: Simplify) -> Narrow:

@@ -1,9 +1,9 @@
 """How the programs inside of call, cond, while and scan are cut.
 
-A call is cut like the program that it calls. Branches agree on how their results lie. A loop keeps
-one layout per carry, the fixed point that is reached from how it starts; sums that start from zero
-may stay pending through a whole loop and are finished once, behind it. The rows of what a scan runs
-over are whole along the dimension that it runs over.
+A call is cut like the program that it calls, a custom op like its primal. Branches agree on how
+their results lie. A loop keeps one layout per carry, the fixed point that is reached from how it
+starts; sums that start from zero may stay pending through a whole loop and are finished once,
+behind it. The rows of what a scan runs over are whole along the dimension that it runs over.
 
 Law: like every choice, a pure function of layouts and wishes. ``again`` is the planner itself.
 """
@@ -19,7 +19,9 @@ from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import Type
 from verax.compiler.ops.control import Call, Cond, Control
+from verax.compiler.ops.custom import Custom, LinearMap
 from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.remat import Remat
 from verax.compiler.passes.choose import Ask, Choice, Inner, Operand, leave_whole
 from verax.compiler.passes.reshard import Layout, extended
 from verax.compiler.passes.wishes import Want, both
@@ -48,8 +50,12 @@ def choose_nested(
 ) -> Choice:
     """How an op that holds programs is cut."""
     nest = _Nest(again, mesh, operands, wants)
-    if isinstance(op, Call):
-        return nest.call(op)
+    if isinstance(op, Call | Remat):
+        return nest.call(op, op.program)
+    if isinstance(op, Custom):
+        return nest.call(op, op.primal)
+    if isinstance(op, LinearMap):
+        return nest.call(op, op.forward(None))
     if isinstance(op, Cond):
         return nest.cond(op)
     if isinstance(op, While):
@@ -80,11 +86,11 @@ class _Nest:
             out.append(layout)
         return tuple(out)
 
-    def call(self, op: Call) -> Choice:
+    def call(self, op: Op, p: Program) -> Choice:
         asks = tuple([Ask(want=want, open=True) for want in self.wants])
-        ins = self.refined(self.ins, 0, self.plan(op.program, self.ins, asks).wants)
-        found = self.plan(op.program, ins, asks)
-        return _choice(op, ins, found.outs, found.wants, Inner(op.program, ins, asks))
+        ins = self.refined(self.ins, 0, self.plan(p, self.ins, asks).wants)
+        found = self.plan(p, ins, asks)
+        return _choice(op, ins, found.outs, found.wants, Inner(p, ins, asks))
 
     def cond(self, op: Cond) -> Choice:
         welcome = tuple([Ask(want=want) for want in self.wants])
@@ -213,12 +219,14 @@ def _agreed(layouts: Sequence[Layout]) -> Layout:
 
 def rebuilt(op: Op, programs: Sequence[Program]) -> Op:
     """The op with other programs inside: those of one device."""
-    if isinstance(op, Call):
+    if isinstance(op, Call | Custom | LinearMap):  # the derivatives have been taken
         return Call(programs[0])
+    if isinstance(op, Remat):
+        return op.holding(programs[0])
     if isinstance(op, Cond):
-        return Cond(tuple(programs))
+        return op.of(programs)
     if isinstance(op, While):
-        return While(programs[0], programs[1], op.n_consts, op.bound)
+        return op.of(programs[0], programs[1], op.n_consts)
     if isinstance(op, Scan):
         return Scan(programs[0], op.n_consts, op.n_carry, op.length, op.reverse)
     raise InternalError(f"{op.name} was cut as if it held programs")

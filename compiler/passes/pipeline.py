@@ -1,6 +1,7 @@
 """What happens to a program between staging and text: the one place that orders the passes.
 
-simplify -> partition (where something lies on a mesh) -> simplify -> fence. Every step is pure, so
+simplify -> partition (where something lies on a mesh) -> simplify -> order -> fence; a program that
+repeats itself is cut into parts instead, each of which is prepared in turn. Every step is pure, so
 the result depends on the program, the placements of its inputs and the wished ones of its results.
 """
 
@@ -12,8 +13,11 @@ from typing import NamedTuple
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.program import Program, walk
 from verax.compiler.ir.types import ArrayType, Type
+from verax.compiler.ops.named import check_bound
 from verax.compiler.passes.fence import fence
+from verax.compiler.passes.order import is_planned, order
 from verax.compiler.passes.partition import Comm, partition
+from verax.compiler.passes.segment import Schedule, segments
 from verax.compiler.passes.simplify import simplify
 from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
@@ -28,6 +32,7 @@ class Prepared(NamedTuple):
         mesh: the devices that run it, or None for one device.
         in_types, out_types: the types of the global values; on a mesh each array has a spec.
         comm: the table of its communication.
+        schedule: the steps in which one device runs it on CPU, if it repeats itself.
     """
 
     program: Program
@@ -35,6 +40,7 @@ class Prepared(NamedTuple):
     in_types: tuple[Type, ...]
     out_types: tuple[Type, ...]
     comm: tuple[Comm, ...]
+    schedule: Schedule | None = None
 
 
 def prepare(
@@ -54,19 +60,26 @@ def prepare(
 
     Raises:
         ShardingError: the program and its inputs know two meshes.
+        StructureError: the program names a mapped axis, and no vmap is around it.
     """
     if tuple(t.bare for t in in_types) != p.in_types:
         raise InternalError(f"a program of {p.in_types} was given inputs of {in_types}")
+    check_bound(p)
     p = simplify(p)
     mesh = mesh_of(p, (*(_spec(t) for t in in_types), *(out_specs or ())))
     if mesh is None:
-        return Prepared(fence(p) if fences else p, None, in_types, p.out_types, ())
+        if not fences:
+            return Prepared(p, None, in_types, p.out_types, ())
+        schedule = None if is_planned(p) else segments(p)
+        if schedule is None:
+            p = fence(order(p))
+        return Prepared(p, None, in_types, p.out_types, (), schedule)
     ins = tuple(_on(mesh, t, _cuts(t)) for t in in_types)
     wished = _wished(p, out_specs)
     made = partition(p, mesh, tuple(_cuts(t) for t in ins), wished)
     outs = tuple(_on(mesh, t, cuts) for t, cuts in zip(p.out_types, made.out_cuts))
     local = simplify(made.program)
-    return Prepared(fence(local) if fences else local, mesh, ins, outs, made.comm)
+    return Prepared(fence(order(local)) if fences else local, mesh, ins, outs, made.comm)
 
 
 def mesh_of(p: Program, specs: Iterable[Spec | None]) -> Mesh | None:

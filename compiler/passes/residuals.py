@@ -2,29 +2,25 @@
 
 Keeping a value costs its bytes; computing it again costs the price of its op per element, and needs
 its operands. The choice is a minimal cut between what cannot be computed again and what is needed.
-Prices are in bytes per element: a cheap operation is worth a quarter of a byte, so that up to 16 of
-them may replace a float32 array. A reduction, a product or a transcendental function is never
-repeated. In scanned transformer blocks on CPU this keeps a third to a half of what the rules ask
-for, and the step takes as long or is up to a tenth faster.
+Prices are those of prices.py, in bytes. In scanned transformer blocks on CPU this keeps a third to
+a half of what the rules ask for, and the step takes as long or is up to a tenth faster. A user's
+policy (``allowed``) replaces the choice.
 
 Law: no other choice costs less; among the cheapest it computes least again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Equation
-from verax.compiler.ops.contract import Contract
-from verax.compiler.ops.layout import Iota, Reshape, Reverse
-from verax.compiler.ops.pointwise import Compare, Constant, Convert, Pointwise, Select
-from verax.compiler.ops.random import KeyData, KeyWrap
-from verax.compiler.ops.slicing import Concatenate, Pad, Slice
-from verax.compiler.ops.values import elements, weight
+from verax.compiler.ir.types import Type
+from verax.compiler.ops.policies import ON_NAMES, Named, Policy
+from verax.compiler.ops.values import weight
+from verax.compiler.passes.prices import Prices, usual
 
 
 class Plan(NamedTuple):
@@ -32,31 +28,6 @@ class Plan(NamedTuple):
 
     residuals: list[int]
     recomputed: list[Equation]
-
-
-FREE, CHEAP, FAIR = 0.0, 0.25, 1.0
-
-_BY_CLASS: dict[type[Op], float] = {
-    Constant: FREE, Iota: FREE, Reshape: FREE, KeyData: FREE, KeyWrap: FREE,
-    Convert: CHEAP, Compare: CHEAP, Select: CHEAP,
-    Slice: CHEAP, Pad: CHEAP, Concatenate: CHEAP, Reverse: CHEAP,
-}  # fmt: skip
-_CHEAP = (
-    "neg", "add", "sub", "mul", "abs", "max", "min", "sign", "clamp", "not", "and", "or", "xor",
-)  # fmt: skip
-_FAIR = ("div", "sqrt", "rsqrt", "floor", "ceil")
-_BY_FUNCTION: dict[str, float] = {**dict.fromkeys(_CHEAP, CHEAP), **dict.fromkeys(_FAIR, FAIR)}
-
-
-@lru_cache(4096)
-def price(op: Op) -> float:
-    """Bytes per element that computing op again is worth; inf if that is never done."""
-    if isinstance(op, Pointwise):
-        return _BY_FUNCTION.get(op.fn, inf)
-    if isinstance(op, Contract):
-        moves = len(op.ins) == 1 and set(op.ins[0]) <= set(op.out)
-        return (FREE if op.sizes else CHEAP) if moves else inf
-    return _BY_CLASS.get(type(op), inf)
 
 
 def plan(b: Builder, needed: Collection[int], own: Iterable[int], dear: Collection[int]) -> Plan:
@@ -68,13 +39,61 @@ def plan(b: Builder, needed: Collection[int], own: Iterable[int], dear: Collecti
         own: the slots that the known half gives anyway.
         dear: the inputs of b that are not there anyway.
     """
-    graph = _Graph(b, needed, {*b.inputs, *own} - set(dear))
+    made = {eq.first: eq for eq in b.equations if eq.n_out == 1}
+    return cheapest(b.types, made, needed, {*b.inputs, *own} - set(dear), usual)
+
+
+def cheapest(
+    types: Sequence[Type],
+    made: Mapping[int, Equation],
+    needed: Collection[int],
+    there: Collection[int],
+    prices: Prices,
+) -> Plan:
+    """The plan that costs least.
+
+    Args:
+        types: of all values.
+        made: the equations that may be computed again, by their results.
+        needed: what must be had.
+        there: what costs nothing to keep.
+        prices: what computing an equation again costs.
+    """
+    graph = _Graph(types, made, needed, set(there), prices)
     graph.take_what_is_there()
     graph.cut()
     kept = {s for s in needed if s not in graph.again}
     for s in graph.again:
-        kept.update(x for x in graph.made[s].operands if x not in graph.again)
-    return Plan(sorted(kept), [graph.made[s] for s in sorted(graph.again)])
+        kept.update(x for x in made[s].operands if x not in graph.again)
+    return Plan(sorted(kept), [made[s] for s in sorted(graph.again)])
+
+
+def allowed(b: Builder, needed: Collection[int], policy: Policy) -> Plan:
+    """Keep inputs and what the policy saves, and compute all else again.
+
+    What has an effect is never repeated, so it is kept. A name speaks of the value that it is given
+    to: derivatives take that one.
+    """
+    made = {y: eq for eq in b.equations for y in eq.results}
+    named: dict[int, Op] = {}
+    if policy.rule in ON_NAMES:
+        named = {eq.operands[0]: eq.op for eq in b.equations if isinstance(eq.op, Named)}
+    kept: set[int] = set()
+    again: dict[int, Equation] = {}
+    stack = list(needed)
+    while stack:
+        s = stack.pop()
+        eq = made.get(s)
+        if eq is None or eq.op.effects or _is_saved(eq, named.get(s, eq.op), policy):
+            kept.add(s)
+        elif eq.first not in again:
+            again[eq.first] = eq
+            stack += eq.operands
+    return Plan(sorted(kept), [again[s] for s in sorted(again)])
+
+
+def _is_saved(eq: Equation, called: Op, policy: Policy) -> bool:
+    return bool(eq.operands) and not isinstance(eq.op, Named) and policy.saves(called)
 
 
 class _Graph:
@@ -84,9 +103,16 @@ class _Graph:
     costs to compute a value once its operands are there, ``total`` the same from what is there.
     """
 
-    def __init__(self, b: Builder, needed: Collection[int], there: set[int]) -> None:
-        self.types, self.needed, self.there = b.types, frozenset(needed), there
-        self.made = {eq.first: eq for eq in b.equations if eq.n_out == 1}
+    def __init__(
+        self,
+        types: Sequence[Type],
+        made: Mapping[int, Equation],
+        needed: Collection[int],
+        there: set[int],
+        prices: Prices,
+    ) -> None:
+        self.types, self.made, self.there = types, made, there
+        self.needed, self.prices = frozenset(needed), prices
         self.price: dict[int, float] = {}
         self.total: dict[int, float] = {}
         self.again: set[int] = set()
@@ -105,9 +131,9 @@ class _Graph:
             if eq is None or (s in self.there and eq.operands):
                 continue
             self.there.discard(s)  # a constant is never taken
-            each = price(eq.op)
-            if each < inf:
-                self.price[s] = each * elements(self.types[s])
+            cost = self.prices(eq, self.types)
+            if cost < inf:
+                self.price[s] = cost
                 stack += eq.operands
             elif s in self.needed:
                 self.there.add(s)  # it must be kept, so others may use it

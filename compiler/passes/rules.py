@@ -20,11 +20,13 @@ from verax.compiler.ops.arithmetic import MAX, MIN
 from verax.compiler.ops.bits import AND, NOT, OR
 from verax.compiler.ops.contract import Contract, canonical
 from verax.compiler.ops.layout import Reshape, Reverse
+from verax.compiler.ops.masked import Masked
 from verax.compiler.ops.pointwise import (
     ADD,
     DIV,
     MUL,
     NEG,
+    SELECT,
     SUB,
     Compare,
     Constant,
@@ -33,6 +35,7 @@ from verax.compiler.ops.pointwise import (
     Select,
     splat,
 )
+from verax.compiler.ops.policies import Named
 from verax.compiler.ops.random import KeyData, KeyWrap
 from verax.compiler.ops.slicing import Concatenate, DynamicSlice, Pad, Slice
 from verax.compiler.passes.constants import fold, lossless, repeated_sum
@@ -222,6 +225,11 @@ def select(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
     return None if q is None else r.emit(op, q, y, x)
 
 
+def masked(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
+    """What it computes, now that derivatives have been taken: a select, or nothing."""
+    return xs[1] if xs[1] == xs[2] else r.emit(SELECT, *xs)
+
+
 def convert(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
     """To the same dtype nothing; after a conversion that loses nothing, straight from before it."""
     assert isinstance(op, Convert)
@@ -279,6 +287,11 @@ def key_wrap(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
     if inner is None or op.infer((r.b.types[xs[0]],)) != (r.b.types[inner.operands[0]],):
         return None
     return inner.operands[0]
+
+
+def unnamed(r: Rewriter, op: Op, xs: Sequence[int]) -> int | None:
+    """A name says nothing once no policy asks for it."""
+    return xs[0]
 
 
 # contract ----------------------------------------------------------------------------------------
@@ -342,6 +355,7 @@ RULES: dict[type[Op], tuple[Rule, ...]] = {
     Compare: (fold_constants,),
     Convert: (convert, fold_constants),
     Select: (select,),
+    Masked: (masked,),
     Reshape: (reshape, move_constant),
     Reverse: (undo, move_constant),
     Slice: (slice_of_all, move_constant),
@@ -349,6 +363,7 @@ RULES: dict[type[Op], tuple[Rule, ...]] = {
     Pad: (pad_with_nothing,),
     Concatenate: (join_constants,),
     Contract: (contract,),
+    Named: (unnamed,),
     KeyData: (key_data,),
     KeyWrap: (key_wrap,),
 }

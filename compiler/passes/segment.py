@@ -3,7 +3,9 @@
 An unrolled network of n equal layers is n times the same equations on other values. Here they are
 cut into parts: the repeated blocks, which become one program that runs n times, and what lies
 between them. XLA compiles each part once, and runs them faster than the whole: a part's temporaries
-fit into the caches, where those of the whole are spread over one large arena.
+fit into the caches, where those of the whole are spread over one large arena. What a later part
+needs is kept, or computed again there where that costs less: a minimal cut, as between the forward
+and the backward half of a gradient.
 
 Blocks are found by the distance at which equations repeat. What an equation computes is its mark
 (its op, on which types), so equal blocks are equal programs. A program is cut only where its blocks
@@ -15,13 +17,17 @@ Law: the steps, run in order, give the outputs of the program, each in a value o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
+from math import inf
 from typing import NamedTuple, TypeAlias
 
 from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ops.contract import Contract
 from verax.compiler.ops.values import elements, weight
+from verax.compiler.passes.prices import price, usual
+from verax.compiler.passes.residuals import cheapest
 
 LEAST_BLOCK = 16  # equations
 LEAST_SAVED = 200  # equations that need not be compiled
@@ -48,20 +54,20 @@ class Schedule(NamedTuple):
 
 
 class Run(NamedTuple):
-    """``count`` equal blocks of ``length`` equations each, from ``start``."""
+    """``times`` equal blocks of ``length`` equations each, from ``start``."""
 
     start: int
     length: int
-    count: int
+    times: int
 
     @property
     def saved(self) -> int:
         """How many equations need not be compiled."""
-        return (self.count - 1) * self.length
+        return (self.times - 1) * self.length
 
     @property
     def stop(self) -> int:
-        return self.start + self.count * self.length
+        return self.start + self.times * self.length
 
 
 @lru_cache(256)
@@ -69,15 +75,15 @@ def segments(p: Program) -> Schedule | None:
     """The program in steps, several of which run the same part; None if that does not pay."""
     if len(p.equations) < LEAST_SAVED or p.effects:
         return None
-    body = [eq for eq in p.equations if eq.operands]  # constants stand in each part
+    body = _late(p)
     runs = list(_runs(_marks(p, body), 0, len(body)))
     if sum([run.saved for run in runs]) < LEAST_SAVED:
         return None
     repeated = [eq for run in runs for eq in body[run.start : run.stop]]
-    blocks = sum([run.count for run in runs])
+    blocks = sum([run.times for run in runs])
     if work(p, repeated) < LEAST_WORK * blocks:
         return None
-    return _Cutter(p, body).schedule(runs)
+    return _cut(p, body, runs)
 
 
 def work(p: Program, equations: Sequence[Equation]) -> float:
@@ -93,6 +99,37 @@ def work(p: Program, equations: Sequence[Equation]) -> float:
                 flops *= n if isinstance(n, int) else 1
             total += flops / 1e5
     return total
+
+
+def _late(p: Program) -> list[Equation]:
+    """The equations but for constants; what is cheap stands right before its first dear user.
+
+    So a backward block computes itself what only it needs, however early it could be computed.
+    """
+    made = {y: eq for eq in p.equations if eq.operands for y in eq.results}
+    body: list[Equation] = []
+    done: set[int] = set()
+
+    def write(eq: Equation) -> None:
+        stack = [eq]
+        while stack:
+            last = stack[-1]
+            missing = [made[x] for x in last.operands if x in made and made[x].first not in done]
+            if last.first in done:
+                stack.pop()
+            elif missing:
+                stack += reversed(missing)
+            else:
+                done.add(last.first)
+                body.append(stack.pop())
+
+    for eq in p.equations:
+        if eq.operands and price(eq.op) == inf:
+            write(eq)
+    for o in p.outs:
+        if o in made:
+            write(made[o])
+    return body
 
 
 # finding blocks ----------------------------------------------------------------------------------
@@ -146,82 +183,84 @@ def _longest(marks: Sequence[int], start: int, stop: int, length: int) -> tuple[
 # cutting -----------------------------------------------------------------------------------------
 
 
-class _Cutter:
-    """Writes the parts. What no equation can give last (an input, a constant, a value that is an
-    output twice) is given by the last step, under a new number."""
+def _cut(p: Program, body: Sequence[Equation], runs: Sequence[Run]) -> Schedule:
+    """Every block of every run as a step, and what lies between them."""
+    borders = {0, len(body)}.union(*[range(r.start, r.stop + 1, r.length) for r in runs])
+    starts = sorted(borders)
+    pieces = [body[i:j] for i, j in pairwise(starts)]
+    again = _computed_again(p, pieces)
+    parts = [_Part(p, piece, again) for piece in pieces]
+    needed = {x for part in parts for x in part.operands}.union(p.outs)
+    results = [[y for eq in piece for y in eq.results if y in needed] for piece in pieces]
+    for run in runs:  # equal blocks give results at equal places
+        blocks = range(starts.index(run.start), starts.index(run.start) + run.times)
+        places = {place for k in blocks for place in _places(pieces[k], results[k])}
+        for k in blocks:
+            results[k] = [pieces[k][i].first + n for i, n in sorted(places)]
+    steps = [part.step(ys) for part, ys in zip(parts, results)]
+    copies, outs = _copies(p, {y for piece in pieces for eq in piece for y in eq.results})
+    if copies:
+        steps.append(_Part(p, (), again).step(list(copies.values()), tuple(copies)))
+    return Schedule(tuple(steps), outs)
 
-    def __init__(self, p: Program, body: Sequence[Equation]) -> None:
-        self.p, self.body = p, body
-        self.free = {y: eq for eq in p.equations if not eq.operands for y in eq.results}
-        self.last: dict[int, int] = dict.fromkeys(p.outs, len(body))  # value -> its last user
-        for i, eq in enumerate(body):
-            for x in eq.operands:
-                self.last[x] = max(self.last.get(x, -1), i)
 
-    def schedule(self, runs: Sequence[Run]) -> Schedule:
-        """The steps: every block of every run, and what lies between them."""
-        steps: list[Step] = []
-        at = 0
-        for run in runs:
-            if at < run.start:
-                steps.append(self.step(at, run.start))
-            starts = range(run.start, run.stop, run.length)
-            needed = set[Place]().union(*[self.leaving(s, s + run.length) for s in starts])
-            steps += [self.step(s, s + run.length, needed) for s in starts]
-            at = run.stop
-        copies, outs = self.copies()
-        if at < len(self.body) or copies:
-            steps.append(self.step(at, len(self.body), copies=copies))
-        return Schedule(tuple(steps), outs)
+def _computed_again(p: Program, pieces: Sequence[Sequence[Equation]]) -> dict[int, Equation]:
+    """What a piece that needs it computes again: constants, and what costs less than keeping it.
 
-    def copies(self) -> tuple[dict[int, int], tuple[int, ...]]:
-        """New numbers for the outputs that need one, and the numbers of all outputs."""
-        copies: dict[int, int] = {}
-        outs: list[int] = []
-        for o in self.p.outs:
-            if o < self.p.n_in or o in self.free or o in outs:
-                new = len(self.p.types) + len(copies)
-                copies[new] = o
-                o = new
-            outs.append(o)
-        return copies, tuple(outs)
+    Each piece decides for its own values, the last piece first, and keeps what a later one takes
+    from it: so equal blocks decide alike, and nothing is computed again through several of them.
+    """
+    again = {y: eq for eq in p.equations if not eq.operands for y in eq.results}
+    home = {y: k for k, piece in enumerate(pieces) for eq in piece for y in eq.results}
+    leaving: list[set[int]] = [set() for _ in pieces]
+    for k, piece in enumerate(pieces):
+        for x in {x for eq in piece for x in eq.operands if home.get(x, k) != k}:
+            leaving[home[x]].add(x)
+    kept = {*range(p.n_in), *p.outs}
+    for k in reversed(range(len(pieces))):
+        made = {eq.first: eq for eq in pieces[k] if eq.n_out == 1} | again
+        plan = cheapest(p.types, made, leaving[k], kept, usual)
+        kept.update(plan.residuals)
+        again.update((eq.first, eq) for eq in plan.recomputed)
+    return {y: eq for y, eq in again.items() if y not in kept or not eq.operands}
 
-    def leaving(self, start: int, stop: int) -> set[Place]:
-        """The values of a block that are used after it."""
-        return {
-            (i - start, k)
-            for i in range(start, stop)
-            for k, y in enumerate(self.body[i].results)
-            if self.last.get(y, -1) >= stop
-        }
 
-    def step(
-        self,
-        start: int,
-        stop: int,
-        needed: set[Place] | None = None,
-        copies: dict[int, int] | None = None,
-    ) -> Step:
-        """The equations from start to stop as a program."""
-        part = _Part(self)
-        for eq in self.body[start:stop]:
-            part.write(eq)
-        places = self.leaving(start, stop) if needed is None else needed
-        results = [self.body[start + i].first + k for i, k in sorted(places)]
-        given = [*results, *(copies or {}).values()]
-        program = part.b.finish([part.slot(y) for y in given])
-        return Step(program, tuple(part.operands), (*results, *(copies or {})))
+def _places(piece: Sequence[Equation], values: Sequence[int]) -> set[Place]:
+    """Where these values are computed in a piece."""
+    wanted = set(values)
+    return {(i, y - eq.first) for i, eq in enumerate(piece) for y in eq.results if y in wanted}
+
+
+def _copies(p: Program, computed: set[int]) -> tuple[dict[int, int], tuple[int, ...]]:
+    """New numbers for outputs that are no value of their own, and the numbers of all outputs.
+
+    An input, a constant, and what is an output twice are copied by a last step.
+    """
+    copies: dict[int, int] = {}
+    outs: list[int] = []
+    for o in p.outs:
+        if o not in computed or o in outs:
+            new = len(p.types) + len(copies)
+            copies[new] = o
+            o = new
+        outs.append(o)
+    return copies, tuple(outs)
 
 
 class _Part:
-    """A program that is being cut out: what it takes from outside become its inputs."""
+    """A piece as a program: what it takes from outside become its inputs."""
 
-    def __init__(self, cutter: _Cutter) -> None:
-        self.cutter, self.b = cutter, Builder()
+    def __init__(
+        self, p: Program, piece: Sequence[Equation], again: Mapping[int, Equation]
+    ) -> None:
+        self.p, self.again, self.b = p, again, Builder()
         self.env: dict[int, int] = {}
         self.operands: list[int] = []
+        for eq in piece:
+            self.write(eq)
 
     def write(self, eq: Equation) -> None:
+        """Write an equation, and what has to be computed again for it."""
         xs = [self.slot(x) for x in eq.operands]
         self.b.span = eq.span
         self.env.update(zip(eq.results, self.b.emit_all(eq.op, *xs)))
@@ -229,11 +268,15 @@ class _Part:
     def slot(self, x: int) -> int:
         """The slot of a value of the whole program."""
         if x not in self.env:
-            eq = self.cutter.free.get(x)
+            eq = self.again.get(x)
             if eq is None:
                 self.operands.append(x)
-                self.env[x] = self.b.input(self.cutter.p.types[x])
+                self.env[x] = self.b.input(self.p.types[x])
             else:
-                self.b.span = eq.span
-                self.env.update(zip(eq.results, self.b.emit_all(eq.op)))
+                self.write(eq)
         return self.env[x]
+
+    def step(self, values: Sequence[int], results: Sequence[int] | None = None) -> Step:
+        """The step that gives these values, under these numbers."""
+        program = self.b.finish([self.slot(y) for y in values])
+        return Step(program, tuple(self.operands), tuple(values if results is None else results))

@@ -16,10 +16,13 @@ from typing import NamedTuple
 
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program, rearrange
+from verax.compiler.ops.barrier import Barrier
 from verax.compiler.ops.control import Call, Cond, emit_some
+from verax.compiler.ops.custom import Custom, LinearMap
 from verax.compiler.ops.loop_text import CONDITION
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Constant
+from verax.compiler.ops.remat import Remat
 from verax.compiler.ops.values import blank, repeated
 from verax.compiler.passes.narrow import Narrow, narrow, without
 from verax.compiler.passes.rules import Rewriter
@@ -114,6 +117,24 @@ def _write_call(r: Rewriter, op: Call, xs: Sequence[int]) -> Sequence[int]:
     return r.b.emit_all(Call(p), *xs)
 
 
+def _write_remat(r: Rewriter, op: Remat, xs: Sequence[int]) -> Sequence[int]:
+    """The program itself; what is computed again starts when all its operands are there."""
+    moving = [x for x in dict.fromkeys(xs) if r.constant(x) is None]
+    if op.late and op.guarded and moving:
+        held = dict(zip(moving, r.b.emit_all(Barrier(), *moving)))
+        xs = [held.get(x, x) for x in xs]
+    return _write(r, op.program, xs)
+
+
+def _write_custom(r: Rewriter, op: Custom, xs: Sequence[int]) -> Sequence[int]:
+    """No derivative is taken any more: the function is its primal."""
+    return _write(r, simplify(op.primal), xs)
+
+
+def _write_linear_map(r: Rewriter, op: LinearMap, xs: Sequence[int]) -> Sequence[int]:
+    return _write(r, simplify(op.forward(r.b.span)), xs)
+
+
 def _write_cond(r: Rewriter, op: Cond, xs: Sequence[int]) -> Sequence[int]:
     """The branch itself where the index is known, or where all are the same."""
     index = r.constant(xs[0])
@@ -124,7 +145,7 @@ def _write_cond(r: Rewriter, op: Cond, xs: Sequence[int]) -> Sequence[int]:
     if len(set(branches)) == 1:
         return _write(r, branches[0], xs[1:])
     told = _tell(r, xs[1:], range(len(xs) - 1))
-    new = Cond(tuple([without(p, told.fixed, told.same) for p in branches]))
+    new = op.of([without(p, told.fixed, told.same) for p in branches])
     return r.b.emit_all(new, xs[0], *[xs[1 + i] for i in told.rest])
 
 
@@ -138,13 +159,13 @@ def _write_while(r: Rewriter, op: While, xs: Sequence[int]) -> Sequence[int]:
     order = [*range(c), *[c + i for i in held], *[c + i for i in moving]]
     if held and moving:
         cond, body = rearrange(cond, order), rearrange(body, order, moving)
-        ys = _write_while(r, While(cond, body, c + len(held), op.bound), [xs[i] for i in order])
+        ys = _write_while(r, op.of(cond, body, c + len(held)), [xs[i] for i in order])
         given = dict(zip(moving, ys))
         return [given.get(i, xs[c + i]) for i in range(len(op.body.outs))]
     told = _tell(r, xs, range(c))
     n_consts = sum(i < c for i in told.rest)
     cond, body = (without(p, told.fixed, told.same) for p in (cond, body))
-    return r.b.emit_all(While(cond, body, n_consts, op.bound), *[xs[i] for i in told.rest])
+    return r.b.emit_all(op.of(cond, body, n_consts), *[xs[i] for i in told.rest])
 
 
 def _write_scan(r: Rewriter, op: Scan, xs: Sequence[int]) -> Sequence[int]:
@@ -179,6 +200,9 @@ def _write_scan(r: Rewriter, op: Scan, xs: Sequence[int]) -> Sequence[int]:
 
 _PROGRAMS: dict[type[Op], Callable[..., Sequence[int]]] = {
     Call: _write_call,
+    Remat: _write_remat,
+    Custom: _write_custom,
+    LinearMap: _write_linear_map,
     Cond: _write_cond,
     While: _write_while,
     Scan: _write_scan,

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from verax.compiler.backend import backend
 from verax.compiler.ir.types import KeyType, Type
 from verax.dsl.lang.array import Array
-from verax.dsl.lang.identity import Identity, identity
+from verax.dsl.lang.bounded import Bounded
+from verax.dsl.lang.identity import Identity, Unkeyed, identity
 from verax.dsl.lang.key import Key, spend
 from verax.dsl.lang.lift import lifted
 from verax.dsl.lang.scope import code_of, describe
 from verax.dsl.lang.stage import Staged, as_argument
 from verax.dsl.lang.treedef import TreeDef, builder, take_like
 from verax.dsl.lang.value import CLASSES, Value, concrete
-from verax.dsl.lang.walk import Unkeyed
 from verax.dsl.lang.weak import CARRIERS, Weak, concrete_weak
 
 if TYPE_CHECKING:
@@ -40,18 +40,20 @@ class Entry:
     """A staged function, compiled: what one call of it takes.
 
     ``pins`` are the arrays that the function reads and that Python looked at while staging: the
-    entry is true of these arrays only.
+    entry is true of these arrays only. ``key`` is where it is kept, if it is; ``seconds`` is how
+    long it took to stage and to compile.
     """
 
     __slots__ = (
-        "aliases", "build", "captured", "donate", "forced", "out_types", "out_uses", "pins",
-        "plain", "results", "run", "start", "uses",
+        "aliases", "build", "captured", "donate", "forced", "key", "out_types", "out_uses", "pins",
+        "plain", "results", "run", "seconds", "start", "uses",
     )  # fmt: skip
 
     def __init__(self, run: Executable, s: Staged, reads: Sequence[Value]) -> None:
         place = {id(x): i for i, x in enumerate(reads)}
         self.run, self.start = run, run.__call__  # bound once: the short way of a method
-        self.forced = s.forced
+        self.forced, self.seconds = s.forced, 0.0
+        self.key: Any = None
         self.build = builder(s.out_tree)
         self.captured: tuple[int | Value, ...] = tuple([place.get(id(x), x) for x in s.captured])
         self.pins = tuple([(place[id(x)], x) for x in s.looked if id(x) in place])
@@ -163,17 +165,19 @@ class CacheInfo(NamedTuple):
 
 
 Function = Callable[..., Any]
-_CACHE: dict[Any, Entry] = {}
-_FLOATS: dict[Any, bool] = {}
+_CACHE: Bounded[Any, Entry] = Bounded(4096)
+_FLOATS: Bounded[Any, bool] = Bounded(4096)
 """Per key with lifted floats that was met: whether to stage so when another value comes."""
-_BY_CODE: dict[CodeType | None, Counts] = {}
+_BY_CODE: Bounded[CodeType | None, Counts] = Bounded(4096)
 TOTAL = Counts()
 _MANY, _LONG = 20, 1.0  # stagings of an unkeyed function, and seconds, before a warning
 
 
 def counts_of(f: object) -> Counts:
     """What was counted for the un-jitted calls of transformations of f."""
-    return _BY_CODE.setdefault(code_of(f), Counts())
+    code = code_of(f)
+    found = _BY_CODE.get(code)
+    return _BY_CODE.keep(code, Counts()) if found is None else found
 
 
 def lookup(
@@ -264,6 +268,7 @@ class Request(NamedTuple):
         more: arrays that the static arguments read.
         make: stages and compiles a function for arguments of these types.
         counts: where it is counted.
+        allow: called with the arguments before they are staged; it may raise.
     """
 
     f: Callable[..., Any]
@@ -275,24 +280,32 @@ class Request(NamedTuple):
     path: Callable[[int], str]
     extra: Any
     more: tuple[Value, ...]
-    make: Callable[[Function, Sequence[Value]], tuple[Staged, Executable]]
+    make: Callable[[Function, Sequence[Value], Identity], tuple[Staged, Executable]]
     counts: Counts
+    allow: Callable[[Sequence[Value]], None] | None = None
 
     def find(self) -> Found:
         """The entry, staged and compiled where there is none."""
         xs = [as_argument(x, partial(self.path, i)) for i, x in enumerate(self.leaves)]
         rest = (self.tree, kinds_of(xs), self.extra)
-        try:
-            who = identity(self.f, self.code)
-        except Unkeyed as reason:
-            return Found(self.stage(xs, self.run, None, self.more, str(reason)), xs, self.more)
+        who, reason = self.identity()
+        if reason is not None:
+            staged = self.stage(xs, self.run, None, self.more, who, reason)
+            return Found(staged, xs, self.more)
         reads = who.reads + self.more
         key = (who.key, *rest, _aliases(reads) if self.more else ())
         entry = _CACHE.get(key)
         if entry is not None and entry.holds(reads):
             self.counts.hits += 1
             return Found(entry, xs, reads)
-        return self.lifted(xs, rest) or Found(self.stage(xs, self.run, key, reads), xs, reads)
+        return self.lifted(xs, rest) or Found(self.stage(xs, self.run, key, reads, who), xs, reads)
+
+    def identity(self) -> tuple[Identity, str | None]:
+        """What f reads, and why it has no identity if it has none."""
+        try:
+            return identity(self.f, self.code), None
+        except Unkeyed as reason:
+            return reason.reads, str(reason)
 
     def lifted(self, xs: list[Value], rest: tuple[Any, ...]) -> Found | None:
         """The entry with the floats that f reads as inputs, once a second value of them is met."""
@@ -307,11 +320,11 @@ class Request(NamedTuple):
             return Found(entry, xs, reads)
         seen = _FLOATS.get(key)
         if seen is None:
-            _FLOATS[key] = True
+            _FLOATS.keep(key, True)
         if not seen:
             return None
         try:
-            return Found(self.stage(xs, f, key, reads), xs, reads)
+            return Found(self.stage(xs, f, key, reads, who), xs, reads)
         except Exception:  # the floats are used as Python numbers: f itself says what is wrong
             _FLOATS[key] = False
             return None
@@ -322,25 +335,37 @@ class Request(NamedTuple):
         run: Callable[..., Any],
         key: Any,
         reads: tuple[Value, ...],
+        who: Identity,
         unkeyed: str | None = None,
     ) -> Entry:
         """Stage and compile; kept under ``key`` unless Python looked at a value."""
         for x in xs:
             concrete(x)
+        if self.allow is not None:
+            self.allow(xs)
         start = perf_counter()
-        s, executable = self.make(run, xs)
+        s, executable = self.make(run, xs, who)
         entry = Entry(executable, s, reads)
+        entry.seconds = perf_counter() - start
         if any(x.weak for _, x in entry.pins):
-            raise Unkeyed("a lifted float is used as a Python number")
+            raise Unkeyed("a lifted float is used as a Python number", who)
         for c in (self.counts, TOTAL):
             c.staged += 1
             c.forced += s.forced
             c.unkeyed = unkeyed
         if key is not None and not s.forced:
-            _CACHE[key] = entry
+            entry.key = key
+            _CACHE.keep(key, entry)
         elif unkeyed is not None:
-            self.counts.restaged(self.of, perf_counter() - start)
+            self.counts.restaged(self.of, entry.seconds)
         return entry
+
+
+def dropped(entries: Sequence[Entry]) -> None:
+    """Forget these entries, and free what was compiled for them."""
+    for entry in entries:
+        _CACHE.pop(entry.key, None)
+    backend().forget([entry.run.key for entry in entries])
 
 
 def with_keywords(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ Law: each is what the Python conditional of the same form computes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError, StructureError
@@ -29,6 +29,7 @@ from verax.dsl.lang.whole import whole
 
 T = TypeVar("T")
 Function = Callable[..., Any]
+Batched = Literal["select", "map", "partition"]
 
 
 # programs that share what they captured ----------------------------------------------------------
@@ -37,11 +38,11 @@ Function = Callable[..., Any]
 class Captured:
     """What several staged functions captured, each once, as operands of one op."""
 
-    def __init__(self, every: Sequence[Staged]) -> None:
+    def __init__(self, every: Sequence[Staged], first: Sequence[Value] = ()) -> None:
         self.values: list[Any] = []
         self._place: dict[Any, int] = {}
-        for s in every:
-            for x in s.captured:
+        for captured in (first, *[s.captured for s in every]):
+            for x in captured:
                 if self._place.setdefault(_same(x), len(self.values)) == len(self.values):
                     self.values.append(x)
 
@@ -92,7 +93,13 @@ def flat(types: Sequence[Type]) -> TreeDef:
 # branches ----------------------------------------------------------------------------------------
 
 
-def _branches(what: str, index: Value, functions: Sequence[Function], args: tuple[Any, ...]) -> Any:
+def _branches(
+    what: str,
+    index: Value,
+    functions: Sequence[Function],
+    args: tuple[Any, ...],
+    batched: str,
+) -> Any:
     """The Cond of these functions at this index."""
     ops = Operands(args)
     tree = flat(ops.types)
@@ -108,14 +115,14 @@ def _branches(what: str, index: Value, functions: Sequence[Function], args: tupl
     types = agreed(f"{what}: the branches differ", sides)
     captured = Captured(every)
     programs = tuple([captured.program(s, len(ops.types), types) for s in every])
-    _spend_branches(every, ops.values, what)
-    results = apply_all(Cond(programs), index, *captured.values, *ops.values)
+    spend_branches(every, ops.values, what)
+    results = apply_all(Cond(programs, batched), index, *captured.values, *ops.values)
     for s in every:
         spend_results(s, results)
     return build(every[0].out_tree, results)
 
 
-def _spend_branches(every: Sequence[Staged], xs: Sequence[Value], what: str) -> None:
+def spend_branches(every: Sequence[Staged], xs: Sequence[Value], what: str) -> None:
     """Each branch may consume a key, since one of them runs: together they do so once."""
     done: set[Any] = set()
     for s in every:
@@ -125,12 +132,24 @@ def _spend_branches(every: Sequence[Staged], xs: Sequence[Value], what: str) -> 
         done.update(_same(inputs[i]) for i, _ in s.uses)
 
 
-def cond(pred: Any, true_fun: Callable[..., T], false_fun: Callable[..., T], *operands: Any) -> T:
+def cond(
+    pred: Any,
+    true_fun: Callable[..., T],
+    false_fun: Callable[..., T],
+    *operands: Any,
+    batched: Batched = "select",
+) -> T:
     """``true_fun(*operands)`` where pred holds, else ``false_fun(*operands)``; only one is run.
 
     Args:
         pred: a boolean scalar.
         true_fun, false_fun: give the same structure with the same types.
+        batched: what a vmap does in which pred differs between the examples. ``select`` runs both
+            branches for all of them and takes from each its own; ``map`` is a loop in which every
+            example runs one branch; ``partition`` sorts the examples by their branch and runs them
+            in 16 blocks, each of which runs one branch only, but for one block where the branches
+            meet. Values and derivatives are the same; a branch that is not taken has no part in
+            them, NaN or not.
 
     Raises:
         StructureError, ShapeError, DTypeError: the branches differ; the message shows every leaf.
@@ -142,14 +161,21 @@ def cond(pred: Any, true_fun: Callable[..., T], false_fun: Callable[..., T], *op
 
     def cond_f(pred: Any, operands: tuple[Any, ...]) -> Any:
         p = scalar_of(pred, "cond", "pred", bool_)
-        return _branches("cond", convert(p, int32), (false_fun, true_fun), operands)
+        return _branches("cond", convert(p, int32), (false_fun, true_fun), operands, batched)
 
     result: T = whole(cond_f, true_fun, "cond", looks=False)(pred, operands)
     return result
 
 
-def switch(index: Any, branches: Sequence[Callable[..., T]], *operands: Any) -> T:
+def switch(
+    index: Any,
+    branches: Sequence[Callable[..., T]],
+    *operands: Any,
+    batched: Batched = "select",
+) -> T:
     """``branches[index](*operands)``; the index is clamped to the branches that there are.
+
+    ``batched`` says what a vmap does in which the index differs between the examples; see ``cond``.
 
     >>> import verax as vx
     >>> vx.switch(1, [lambda x: x, lambda x: -x], vx.asarray(3.0))
@@ -161,7 +187,7 @@ def switch(index: Any, branches: Sequence[Callable[..., T]], *operands: Any) -> 
 
     def switch_f(index: Any, operands: tuple[Any, ...]) -> Any:
         i = scalar_of(index, "switch", "index", int32)
-        return _branches("switch", i, functions, operands)
+        return _branches("switch", i, functions, operands, batched)
 
     result: T = whole(switch_f, functions[0], "switch", looks=False)(index, operands)
     return result

@@ -8,7 +8,9 @@ The lattice is that of the Array API, extended to 16-bit floats and to int with 
 - an int with a float gives the float, whatever the widths; floats join by width, and
   ``float16`` with ``bfloat16`` in ``float32``;
 - a complex with a float keeps the precision of the wider of the two;
-- the storage dtypes (``int4``, ``uint4``, ``float8_*``) join with themselves and bool only.
+- the storage dtypes (``int4``, ``uint4``, ``float8_*``) join with themselves and bool only; their
+  arithmetic is that of any dtype of so few bits: floats round after each operation (sums once, at
+  the end), integers wrap. ``float8_e4m3fn`` has no infinity: what overflows becomes NaN.
 
 Law: ``promote_types`` is commutative, idempotent and, where it is defined, associative.
 """

@@ -28,7 +28,8 @@ def einsum(spec: str, /, *xs: ArrayLike, out_dtype: DTypeLike = None) -> AnyArra
 
     Args:
         spec: the dimensions of each operand, parted by commas, and of the result after ``->``.
-        out_dtype: the dtype of the result and of the accumulation, by default that of the operands.
+        out_dtype: the dtype of the result and of the accumulation, by default that of the operands;
+            narrow floats are accumulated in float32 even so.
 
     >>> import numpy as np
     >>> einsum("i j, j -> i", np.array([[1, 2], [3, 4]]), np.array([1, 1])).tolist()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from verax.compiler.backend import backend
 from verax.compiler.ir.types import Type
+from verax.dsl.lang.bounded import Bounded
 from verax.dsl.lang.scope import STACK, Scope
 from verax.dsl.lang.signatures import AnyArray
 from verax.dsl.lang.value import CLASSES, Value, concrete, wrap
@@ -33,7 +34,7 @@ class _Compiled(NamedTuple):
     constants: tuple[Value, ...]
 
 
-_COMPILED: dict[tuple[Any, ...], _Compiled] = {}
+_COMPILED: Bounded[tuple[Any, ...], _Compiled] = Bounded(4096)
 
 
 def fused(f: Callable[..., AnyArray], static: Hashable, *xs: Value) -> AnyArray:
@@ -54,7 +55,7 @@ def _run(f: Callable[..., Any], static: Hashable, xs: tuple[Value, ...]) -> list
     key = (f, static, *[x.type for x in xs])
     found = _COMPILED.get(key)
     if found is None:
-        found = _COMPILED[key] = _compile(f, static, xs)
+        found = _COMPILED.keep(key, _compile(f, static, xs))
     buffers = [x.ref if x.scope is None else concrete(x).ref for x in (*xs, *found.constants)]
     return [c(t, y) for (c, t), y in zip(found.results, found.run(buffers))]
 

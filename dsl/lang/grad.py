@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
 
 from verax.compiler.ir.errors import DerivativeError, StructureError
 from verax.compiler.ir.types import has_tangent
+from verax.dsl.lang.memory import Bytes, Change, in_budget
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import argument_path
 from verax.dsl.lang.transform import (
@@ -69,14 +71,29 @@ class Chosen(NamedTuple):
 
 
 def _value_and_grad(
-    f: Function, argnums: int | Sequence[int], has_aux: bool, holomorphic: bool, what: str
+    f: Function,
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+    memory: Bytes | None,
+    what: str,
 ) -> Function:
     chosen = Chosen.of(argnums, f, what)
+    if memory is None:
+        return _differentiated(f, chosen, has_aux, holomorphic, what, None)
+    make = partial(_differentiated, f, chosen, has_aux, holomorphic, what)
+    return in_budget(make, memory, what, f)
+
+
+def _differentiated(
+    f: Function, chosen: Chosen, has_aux: bool, holomorphic: bool, what: str, change: Change
+) -> Function:
+    """The result of f and its gradient; ``change`` rewrites the program of f before."""
 
     def value_and_grad_f(*args: Any, **kwargs: Any) -> Any:
         xs, tree = arrays(chosen.pick(args, f, what), f)
         check_inputs(xs, lambda i: chosen.path(f, tree, i), what, holomorphic)
-        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f)
+        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f, change)
         _check_loss(d, f, what, has_aux, holomorphic)
         loss = d.ys[0]
         if d.has_tangent[0]:
@@ -131,7 +148,7 @@ def _check_loss(d: Derived, f: object, what: str, has_aux: bool, holomorphic: bo
 
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[X, P], R],
+    f: Callable[Concatenate[X, P], R], *, memory: Bytes | None = ...
 ) -> Callable[Concatenate[X, P], tuple[R, X]]: ...
 @overload
 def value_and_grad(
@@ -139,6 +156,7 @@ def value_and_grad(
     argnums: int | Sequence[int],
     has_aux: bool = ...,
     holomorphic: bool = ...,
+    memory: Bytes | None = ...,
 ) -> Callable[P, Any]: ...
 @overload
 def value_and_grad(
@@ -146,14 +164,18 @@ def value_and_grad(
     *,
     has_aux: bool,
     holomorphic: bool = ...,
+    memory: Bytes | None = ...,
 ) -> Callable[P, Any]: ...
 @overload
-def value_and_grad(f: Callable[P, Any], *, holomorphic: bool) -> Callable[P, Any]: ...
+def value_and_grad(
+    f: Callable[P, Any], *, holomorphic: bool, memory: Bytes | None = ...
+) -> Callable[P, Any]: ...
 def value_and_grad(
     f: Function,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    memory: Bytes | None = None,
 ) -> Function:
     """The result of f and its gradient.
 
@@ -162,21 +184,26 @@ def value_and_grad(
         argnums: with respect to which positional arguments; for a tuple the gradient is one.
         has_aux: f gives (loss, aux); the function gives ((loss, aux), gradient).
         holomorphic: f is complex differentiable: complex in, complex out.
+        memory: the most bytes that results and temporaries may take, an int or ``"2GiB"``. What
+            does not fit is computed again, at the least price in time; ``vx.memory_plan`` tells
+            what. Without it the usual choice is made, and nothing is refused.
 
     Raises:
         DerivativeError: the result is no real scalar, or an argument is no floating point.
+        MemoryBudgetError: it does not fit, however much is computed again.
 
     >>> import verax as vx
     >>> vx.value_and_grad(lambda x: vx.sum(x * x))(vx.arange(3.0))
     (Array(5., dtype=float32), Array([0., 2., 4.], dtype=float32))
     """
     what = "value_and_grad"
-    return whole(_value_and_grad(f, argnums, has_aux, holomorphic, what), f, what, looks=True)
+    found = _value_and_grad(f, argnums, has_aux, holomorphic, memory, what)
+    return whole(found, f, what, looks=True)
 
 
 @overload
 def grad(
-    f: Callable[Concatenate[X, P], Any],
+    f: Callable[Concatenate[X, P], Any], *, memory: Bytes | None = ...
 ) -> Callable[Concatenate[X, P], X]: ...
 @overload
 def grad(
@@ -184,6 +211,7 @@ def grad(
     argnums: int | Sequence[int],
     has_aux: bool = ...,
     holomorphic: bool = ...,
+    memory: Bytes | None = ...,
 ) -> Callable[P, Any]: ...
 @overload
 def grad(
@@ -191,14 +219,18 @@ def grad(
     *,
     has_aux: bool,
     holomorphic: bool = ...,
+    memory: Bytes | None = ...,
 ) -> Callable[P, Any]: ...
 @overload
-def grad(f: Callable[P, Any], *, holomorphic: bool) -> Callable[P, Any]: ...
+def grad(
+    f: Callable[P, Any], *, holomorphic: bool, memory: Bytes | None = ...
+) -> Callable[P, Any]: ...
 def grad(
     f: Function,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    memory: Bytes | None = None,
 ) -> Function:
     """The gradient of f; with ``has_aux`` (gradient, aux). See ``value_and_grad``.
 
@@ -206,7 +238,7 @@ def grad(
     >>> vx.grad(vx.sin)(0.0)
     Array(1., dtype=float32)
     """
-    both = _value_and_grad(f, argnums, has_aux, holomorphic, "grad")
+    both = _value_and_grad(f, argnums, has_aux, holomorphic, memory, "grad")
 
     def grad_f(*args: Any, **kwargs: Any) -> Any:
         out, gradient = both(*args, **kwargs)

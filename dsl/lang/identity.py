@@ -5,17 +5,19 @@ arrays count by content. What was read (see walk.py) is kept as a list of guards
 that a second look costs a few comparisons.
 
 Law: two functions with one identity give the same program on arguments of the same types. What may
-change unseen (a plain object, a large NumPy array) has none: ``Unkeyed`` says why.
+change unseen (an object of an installed class, a large NumPy array) has none: ``Unkeyed`` says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from verax.dsl.lang.contents import MISSING, Same
+from verax.dsl.lang.path import Path
 from verax.dsl.lang.value import Value
-from verax.dsl.lang.walk import Unkeyed, Walk
+from verax.dsl.lang.walk import Walk
 
 
 class Content:
@@ -39,29 +41,40 @@ class Content:
 class Identity(NamedTuple):
     """The key of a function, the arrays that it reads, and what to look at again.
 
-    ``names`` holds pairs of a place (mapping, name) and what stood there, ``cells`` closure cells,
-    ``codes`` functions with their code and defaults, ``contents`` containers with their elements.
+    ``names`` holds places (mapping, name), what stood there and what messages call it, ``cells``
+    closure cells, ``codes`` functions with their code and defaults, ``contents`` containers with
+    their elements and paths. ``sources`` are iterators and the like, with what messages call them
+    and the variable; a None among them says that a clock may be asked.
     """
 
     key: Content
     reads: tuple[Value, ...]
-    cells: tuple[tuple[Any, Any], ...]
-    names: tuple[tuple[Mapping[str, Any], str, Any], ...]
+    cells: tuple[tuple[Any, Any, str], ...]
+    names: tuple[tuple[Mapping[str, Any], str, Any, str], ...]
     codes: tuple[tuple[FunctionType, CodeType, Any], ...]
-    contents: tuple[tuple[Callable[[Any, Any], bool], Any, Any], ...]
+    contents: tuple[tuple[Same, Any, Any, Path], ...]
+    sources: tuple[tuple[Any, str, str], ...]
 
     def holds(self) -> bool:
         """Whether everything that was read is still there."""
-        for cell, v in self.cells:
+        for cell, v, _ in self.cells:
             if cell.cell_contents is not v:
                 return False
-        for mapping, name, v in self.names:
-            if mapping.get(name) is not v:
+        for mapping, name, v, _ in self.names:
+            if mapping.get(name, MISSING) is not v:
                 return False
         for f, code, defaults in self.codes:
             if f.__code__ is not code or f.__defaults__ is not defaults:
                 return False
-        return not self.contents or all(same(x, y) for same, x, y in self.contents)
+        return not self.contents or all(same(x, y) for same, x, y, _ in self.contents)
+
+
+class Unkeyed(Exception):
+    """The function reads something that may change unseen; ``reads`` is what it reads."""
+
+    def __init__(self, reason: str, reads: Identity) -> None:
+        super().__init__(reason)
+        self.reads = reads
 
 
 _REMEMBERED = "__verax_identity__"
@@ -86,15 +99,34 @@ def identity(f: Any, others: tuple[Any, ...] = ()) -> Identity:
 
 def _identify(f: Any, others: tuple[Any, ...]) -> Identity:
     walk = Walk()
-    parts = [walk.value(f, ""), *[walk.value(x, "an argument") for x in others]]
+    parts = [walk.value(f, None), *[walk.value(x, _ARGUMENT) for x in others]]
+    found = _found(walk, Content((*parts, walk.finish())))
+    if walk.reason is not None:
+        raise Unkeyed(walk.reason, found)
+    return found
+
+
+_ARGUMENT: Path = (None, "", "an argument", None)
+
+
+def _found(walk: Walk, key: Content) -> Identity:
     return Identity(
-        Content((*parts, walk.finish())),
+        key,
         tuple(walk.reads),
         tuple(walk.cells),
         tuple(walk.names),
         tuple(walk.codes),
         tuple(walk.contents),
+        tuple(walk.sources.values()),
     )
+
+
+def read_by(f: Any) -> Identity:
+    """What f reads, whether it has an identity or not."""
+    try:
+        return identity(f)
+    except Unkeyed as reason:
+        return reason.reads
 
 
 def why_unkeyed(f: Any) -> str | None:

@@ -5,7 +5,8 @@ one gather, of the part that the slices leave. Concrete arrays are read by one e
 of index, whatever the positions: a loop over ``x[i]`` or over ``x[i : i + 32]`` compiles once.
 
 Positions that are computed count from the end where they are negative. Out of range they are
-clipped (``mode="clip"``) or give ``fill_value`` (``mode="fill"``); literals there are errors.
+clipped (``mode="clip"``, or ``"promise_in_bounds"``, which means that there are none) or give
+``fill_value`` (``mode="fill"``, or ``"drop"``); literals there are errors.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from verax.dsl.lang.signatures import AnyArray, ArrayLike
 from verax.dsl.lang.subscript import PICKED, Index, Subscript, length, resolve
 from verax.dsl.lang.value import apply, shape_of
 
-Mode: TypeAlias = Literal["clip", "fill", "wrap"]
+Mode: TypeAlias = Literal["clip", "fill", "wrap", "drop", "promise_in_bounds"]
 Number: TypeAlias = bool | int | float | complex
 
 
@@ -74,17 +75,22 @@ def get(
     x: AnyArray, index: Index, mode: Mode = "clip", fill_value: Number | None = None
 ) -> AnyArray:
     """``x.at[index].get(...)``: what a computed position out of range gives is said by ``mode``."""
-    _check_mode(mode)
+    mode = _mode(mode)
     s, operands = resolve(x.type, index, spread=mode != "clip")
     fill = fill_of(x.dtype, fill_value) if mode == "fill" else 0
     return _get(x, s, operands, mode, fill)
 
 
-def _check_mode(mode: str) -> None:
-    if mode not in ("clip", "fill", "wrap"):
-        raise IndexingError(
-            f"{mode!r} is no mode of reading", fix='mode="clip", "fill" or "wrap" (take only)'
-        )
+_READING: dict[str, Mode] = {
+    "clip": "clip", "promise_in_bounds": "clip", "fill": "fill", "drop": "fill", "wrap": "wrap",
+}  # fmt: skip
+
+
+def _mode(mode: str) -> Mode:
+    """The one name of a mode of reading."""
+    if mode not in _READING:
+        raise IndexingError(f"{mode!r} is no mode of reading", fix='mode="clip", "fill" or "wrap"')
+    return _READING[mode]
 
 
 def fill_of(dtype: DType, value: Number | None) -> Number:
@@ -326,7 +332,7 @@ def take_along_axis(
     ``indices`` has the rank of x; other dimensions than the axis are broadcast. What ``argsort``
     and ``argmax(keepdims=True)`` return fits.
     """
-    _check_mode(mode)
+    mode = _mode(mode)
     x, indices = asarray(x, name="take_along_axis"), index_array("take_along_axis", indices)
     if axis is None:
         x = reshaped(x, (x.type.size,))
@@ -377,6 +383,29 @@ def index_array(name: str, i: ArrayLike) -> AnyArray:
     if not i.dtype.is_integer:
         raise DTypeError(f"{name}: positions are integers, got {i.type}", fix="i.astype(vx.int32)")
     return i
+
+
+def slice_in_dim(
+    x: ArrayLike, start: int | None, limit: int | None, stride: int = 1, axis: int = 0
+) -> AnyArray:
+    """The elements from ``start`` to ``limit`` of one axis, as ``x[start:limit:stride]``.
+
+    >>> import numpy as np
+    >>> slice_in_dim(np.arange(12).reshape(3, 4), 1, 4, 2, axis=1)[0].tolist()
+    [1, 3]
+    """
+    x = asarray(x, name="slice_in_dim")
+    axis = axis_of("slice_in_dim", axis, x.type)
+    return getitem(x, (slice(None),) * axis + (slice(start, limit, stride),))
+
+
+def index_in_dim(x: ArrayLike, i: int, axis: int = 0, keepdims: bool = True) -> AnyArray:
+    """The element i of one axis, which stays with size 1 unless ``keepdims`` is False."""
+    x = asarray(x, name="index_in_dim")
+    axis = axis_of("index_in_dim", axis, x.type)
+    y = getitem(x, (slice(None),) * axis + (i,))
+    sizes = shape_of(x)
+    return reshaped(y, (*sizes[:axis], 1, *sizes[axis + 1 :])) if keepdims else y
 
 
 def dynamic_slice(

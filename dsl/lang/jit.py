@@ -9,10 +9,9 @@ Law: ``jit(f)(*args)`` equals ``f(*args)``.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from verax.compiler.backend.emit import module, spmd_module
 from verax.compiler.ir.dtypes import float32
@@ -24,24 +23,30 @@ from verax.compiler.passes.pipeline import prepare
 from verax.dsl.lang.cache import (
     CacheInfo,
     Counts,
+    Found,
     Function,
     Recent,
     Request,
     compile_staged,
     counts_of,
+    kinds_of,
     lookup,
     recent,
     with_keywords,
 )
+from verax.dsl.lang.chosen import Chosen, Names, Numbers
 from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
-from verax.dsl.lang.identity import why_unkeyed
+from verax.dsl.lang.fixed import is_plain
+from verax.dsl.lang.frames import drop_library_frames
+from verax.dsl.lang.identity import Identity, why_unkeyed
 from verax.dsl.lang.scope import STACK, Donated, describe
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
-from verax.dsl.lang.treedef import TreeDef, exact, flatten
+from verax.dsl.lang.treedef import TreeDef, exact, flatten, node_of
 from verax.dsl.lang.value import Value
-from verax.dsl.lang.walk import Unkeyed, Walk
-from verax.sharding.errors import user_line
+from verax.dsl.lang.variants import Variant, Variants
+from verax.dsl.lang.walk import Walk
+from verax.sharding.errors import VeraxError, user_line
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
@@ -51,48 +56,15 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 
-Numbers = int | Sequence[int]
-Names = str | Sequence[str]
+_MOST = 4096  # variants that are listed
+Promotion = Literal["standard", "strict"]
 
 
-class Chosen:
-    """Some parameters of a function, by position and by name."""
-
-    __slots__ = ("names", "numbers")
-
-    def __init__(self, f: object, numbers: Numbers, names: Names, what: str) -> None:
-        given = (numbers,) if isinstance(numbers, int) else tuple(numbers)
-        named = (names,) if isinstance(names, str) else tuple(names)
-        order = _parameters(f) if given or named else []
-        unknown = [n for n in named if order and n not in order and "**" not in order]
-        if unknown:
-            raise StructureError(
-                f"{what}: {describe(f)} has no parameter {', '.join(unknown)}",
-                fix=f"its parameters are {', '.join(order)}",
-            )
-        if order and "*" not in order:
-            for n in given:
-                if not -len(order) <= n < len(order):
-                    raise StructureError(f"{what}: {describe(f)} has no argument {n}")
-            given = tuple([n % len(order) for n in given])
-        self.numbers = frozenset([*given, *[order.index(n) for n in named if n in order]])
-        self.names = frozenset([*named, *[order[i] for i in given if 0 <= i < len(order)]])
-
-    def __bool__(self) -> bool:
-        return bool(self.numbers or self.names)
-
-
-def _parameters(f: object) -> list[str]:
-    """The names of the parameters; ``*`` and ``**`` for what takes any."""
-    try:
-        found = inspect.signature(f).parameters.values()  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return []
-    stars: dict[Any, str] = {
-        inspect.Parameter.VAR_POSITIONAL: "*",
-        inspect.Parameter.VAR_KEYWORD: "**",
-    }
-    return [stars.get(p.kind, p.name) for p in found]
+def _check_options(max_variants: int | None, promotion: str) -> None:
+    if max_variants is not None and max_variants < 1:
+        raise StructureError(f"max_variants is {max_variants}, expected a positive number or None")
+    if promotion not in ("standard", "strict"):
+        raise StructureError(f"promotion is {promotion!r}, expected 'standard' or 'strict'")
 
 
 class Jit(Generic[P, R]):
@@ -107,20 +79,28 @@ class Jit(Generic[P, R]):
         static_argnames: Names,
         donate_argnums: Numbers,
         donate_argnames: Names,
+        max_variants: int | None,
+        promotion: Promotion,
     ) -> None:
         if not callable(f):
             raise StructureError(f"jit needs a function, got an object of {type(f).__name__}")
+        _check_options(max_variants, promotion)
         self._f: Callable[..., R] = f
         self._static = Chosen(f, static_argnums, static_argnames, "static arguments")
         self._donate = Chosen(f, donate_argnums, donate_argnames, "donated arguments")
         self._simple = not self._static and not self._donate
-        self._options = None if not self._donate else (self._donate.numbers, self._donate.names)
+        self._strict = promotion == "strict"
+        self._options: Any = "strict" if self._strict else None
+        if self._donate:
+            self._options = self._donate.numbers, self._donate.names, self._options
+        self._limit = max_variants
+        self._seen: dict[object, Variant] = {}
         self._counts = Counts()
         self._last: Recent | None = None
         update_wrapper(self, f, updated=())
 
     def _identity_(self) -> tuple[Any, ...]:
-        return self._f, self._static.numbers, self._static.names
+        return self._f, self._static.numbers, self._static.names, self._strict
 
     def __repr__(self) -> str:
         return f"<jit of {describe(self._f)}>"
@@ -133,30 +113,42 @@ class Jit(Generic[P, R]):
         return self if instance is None else BoundJit(self, instance)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if STACK.scope is not None:
-            return self._f(*args, **kwargs)
-        last = self._last
-        if last is not None and not kwargs:
-            leaves: list[Any] = []
-            if last.fits(args, leaves):
-                self._counts.hits += 1
-                result: R = last.run(leaves, last.who.reads, "jit")
-                return result
-        if self._simple:
-            leaves, tree = flatten((args, kwargs) if kwargs else args)
-            found = lookup(self._f, leaves, tree, None)
-            if found is not None:
-                self._counts.hits += 1
-                self._last = None if kwargs else recent(self._f, leaves, tree, found.entry)
-                entry, xs, reads = found
-                result = entry(xs, reads, "jit")
-                return result
-        return self._requested(args, kwargs)
+        try:
+            if STACK.scope is not None:
+                return self._inlined(args, kwargs)
+            last = self._last
+            if last is not None and not kwargs:
+                leaves: list[Any] = []
+                if last.fits(args, leaves):
+                    self._counts.hits += 1
+                    result: R = last.run(leaves, last.who.reads, "jit")
+                    return result
+            if self._simple:
+                leaves, tree = flatten((args, kwargs) if kwargs else args)
+                found = lookup(self._f, leaves, tree, self._options)
+                if found is not None:
+                    self._counts.hits += 1
+                    if found.entry not in self._seen:
+                        self._note(found, tree, args, kwargs)
+                    self._last = None if kwargs else recent(self._f, leaves, tree, found.entry)
+                    entry, xs, reads = found
+                    result = entry(xs, reads, "jit")
+                    return result
+            return self._requested(args, kwargs)
+        except VeraxError as error:
+            drop_library_frames(error)
+            raise
 
     def _requested(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         """A call that stages, or binds static arguments, or gives buffers away."""
         request = self._request(args, kwargs)
-        entry, xs, reads = request.find()
+        if self._limit is not None:
+            allow = partial(self._allow, request.tree, args, kwargs)
+            request = request._replace(allow=allow)
+        found = request.find()
+        entry, xs, reads = found
+        if entry not in self._seen:
+            self._note(found, request.tree, args, kwargs)
         if entry.donate:
             self._check_donated(request, xs, entry.donate)
         result: R = entry(xs, reads, "jit")
@@ -197,17 +189,18 @@ class Jit(Generic[P, R]):
         keywords = bool(kwargs)
         leaves, tree = flatten((args, kwargs) if keywords else args)
 
-        def make(run: Function, xs: Sequence[Value]) -> tuple[Staged, Executable]:
+        def make(run: Function, xs: Sequence[Value], who: Identity) -> tuple[Staged, Executable]:
             types, weak = [x.type for x in xs], [x.weak for x in xs]
-            s = self._staged(run, tree, types, weak, keywords)
+            s = self._staged(run, tree, types, weak, keywords, who)
             donate = self._donated(tree, weak, keywords, extra[0]) if self._donate else ()
             return s, compile_staged(s, types, donate)
 
-        path = partial(argument_path, self._f, tree, keywords=keywords)
+        skipped = extra[0] if self._static else ()
+        path = partial(argument_path, self._f, tree, keywords=keywords, skipped=skipped)
         key = (self._options, extra) if self._static else self._options
         return Request(
-            self._f, run, self._f, leaves, tree, tree.code, path, key, reads, make, self._counts
-        )
+            self._f, run, self._f, leaves, tree, tree.code, path, key, reads, make, self._counts,
+        )  # fmt: skip
 
     def _staged(
         self,
@@ -216,9 +209,64 @@ class Jit(Generic[P, R]):
         types: Sequence[Type],
         weak: Sequence[bool],
         keywords: bool,
+        reads: Identity | None = None,
     ) -> Staged:
         call = with_keywords(run) if keywords else run
-        return stage(call, tree, types, what="jit", of=self._f, weak=weak)
+        return stage(
+            call, tree, types, what="jit", of=self._f, weak=weak, reads=reads, strict=self._strict
+        )
+
+    def _inlined(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """A call where another function is staged."""
+        scope = STACK.scope
+        if not self._strict or scope is None or scope.strict:
+            return self._f(*args, **kwargs)
+        scope.strict = True
+        try:
+            return self._f(*args, **kwargs)
+        finally:
+            scope.strict = False
+
+    # variants -------------------------------------------------------------------------------------
+
+    @property
+    def cache(self) -> Variants:
+        """The programs that this function has: ``len``, iteration, ``print``, ``clear()``."""
+        return Variants(self._f, self._seen, self._limit, self._forget)
+
+    def _forget(self) -> None:
+        self._last = None
+
+    def _note(
+        self, found: Found, tree: TreeDef, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Remember a program that this function had not met yet."""
+        entry, xs, _ = found
+        v = self._variant(tree, args, kwargs, xs)._replace(entry=entry)
+        key: object = v.key if entry.key is None else entry  # what is staged at each call is one
+        if self._limit is not None and key not in self._seen:
+            self.cache.check(v)
+        self._seen[key] = v
+        if len(self._seen) > _MOST:
+            del self._seen[next(iter(self._seen))]
+
+    def _allow(
+        self, tree: TreeDef, args: tuple[Any, ...], kwargs: dict[str, Any], xs: Sequence[Value]
+    ) -> None:
+        """Raise if a program for these arguments is one too many."""
+        v = self._variant(tree, args, kwargs, xs)
+        if v.key not in self._seen:
+            self.cache.check(v)
+
+    def _variant(
+        self, tree: TreeDef, args: tuple[Any, ...], kwargs: dict[str, Any], xs: Sequence[Value]
+    ) -> Variant:
+        static: tuple[tuple[Any, Any], ...] = ()
+        if self._static:
+            places = [(i, x) for i, x in enumerate(args) if i in self._static.numbers]
+            static = (*places, *[(n, x) for n, x in kwargs.items() if n in self._static.names])
+        others = len(kwargs) > sum(type(n) is str for n, _ in static)
+        return Variant(self._f, tree, kinds_of(xs), others, static, None)
 
     # donation -------------------------------------------------------------------------------------
 
@@ -317,13 +365,12 @@ class BoundJit:
 
 def _static_key(f: object, at: object, x: Any, reads: list[Value]) -> Any:
     """What a static argument counts as: its content, or what its class says is equal."""
-    walk = Walk()
-    try:
-        key = walk.value(x, f"the static argument {at}")
-        reads += walk.reads
-        return at, key, walk.finish()
-    except Unkeyed:
-        pass
+    if not _says_what_is_equal(type(x)):
+        walk = Walk()
+        key = at, walk.value(x, (None, "the static argument ", at, None)), walk.finish()
+        if walk.reason is None:
+            reads += walk.reads
+            return key
     try:
         hash(x)
     except TypeError:
@@ -332,6 +379,12 @@ def _static_key(f: object, at: object, x: Any, reads: list[Value]) -> Any:
             fix="pass a tuple instead of a list, a vx.struct instead of a dict",
         ) from None
     return at, exact(x)
+
+
+def _says_what_is_equal(c: type) -> bool:
+    """Whether this is a class of the user's with an equality of its own."""
+    own: Any = c.__hash__
+    return own is not None and own is not object.__hash__ and is_plain(c) and node_of(c) is None
 
 
 @overload
@@ -343,6 +396,8 @@ def jit(
     static_argnames: Names = ...,
     donate_argnums: Numbers = ...,
     donate_argnames: Names = ...,
+    max_variants: int | None = ...,
+    promotion: Promotion = ...,
 ) -> Jit[P, R]: ...
 @overload
 def jit(
@@ -351,6 +406,8 @@ def jit(
     static_argnames: Names = ...,
     donate_argnums: Numbers = ...,
     donate_argnames: Names = ...,
+    max_variants: int | None = ...,
+    promotion: Promotion = ...,
 ) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
 def jit(
     f: Callable[..., Any] | None = None,
@@ -360,6 +417,8 @@ def jit(
     static_argnames: Names = (),
     donate_argnums: Numbers = (),
     donate_argnames: Names = (),
+    max_variants: int | None = None,
+    promotion: Promotion = "standard",
 ) -> Any:
     """f, compiled: staged once per types of its arguments, then run on the device.
 
@@ -372,6 +431,14 @@ def jit(
             staged anew.
         donate_argnums, donate_argnames: arguments whose memory the results may take. Their later
             use is a DonationError.
+        max_variants: how many programs there may be; a call that needs one more, for other types
+            or static values, is a VariantError that shows what is different. ``f.cache`` lists
+            them, and ``f.cache.clear()`` frees them.
+        promotion: ``"strict"`` makes arrays of two dtypes that meet a DTypeError.
+
+    Raises:
+        PurityError: f wrote to something outside of it, or asked a clock, while it was staged.
+        VariantError: there are ``max_variants`` programs already.
 
     >>> import verax as vx
     >>> @vx.jit
@@ -380,7 +447,8 @@ def jit(
     >>> f(vx.arange(3.0))
     Array([0., 2., 4.], dtype=float32)
     """
-    options = (static_argnums, static_argnames, donate_argnums, donate_argnames)
+    donated = donate_argnums, donate_argnames
+    options = (static_argnums, static_argnames, *donated, max_variants, promotion)
     if f is None:
         return lambda g: Jit(g, *options)
     return Jit(f, *options)

@@ -1,8 +1,9 @@
 """Products of vectors and matrices: matmul, dot and their kin, each one contraction.
 
-Leading dimensions are batches and broadcast. ``out_dtype`` is the dtype of the result and of the
-accumulation. Bools multiply as "and" and add as "or". A mismatch is told in the terms of the
-operands that were given, with the transposition that would make them fit.
+Leading dimensions are batches and broadcast. ``out_dtype`` (``preferred_element_type`` elsewhere)
+is the dtype of the result and of the accumulation; floats of 16 bits and less are accumulated in
+float32 and rounded at the end. Bools multiply as "and" and add as "or". A mismatch is told in the
+terms of the operands that were given, with the transposition that would make them fit.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def matmul(
     """x @ y: of matrices in the last two dimensions, of vectors where there is only one.
 
     Args:
-        out_dtype: the dtype of the result and of the accumulation, by default that of the operands.
+        out_dtype: the dtype of the result and of the accumulation, by default that of the operands;
+            narrow floats are accumulated in float32 even so.
 
     >>> import numpy as np
     >>> matmul(np.array([[1, 2]]), np.array([3, 4])).tolist()

@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError
-from verax.compiler.ir.program import Program
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.layout import Iota
 from verax.compiler.ops.loops import Scan, While
 from verax.dsl.lang.agree import Side, agree, can_take, default_type, wider
+from verax.dsl.lang.batches import in_batches
 from verax.dsl.lang.control import Captured, flat, scalar_of
 from verax.dsl.lang.key import refuse_repeated
 from verax.dsl.lang.promotion import asarray, convert, scalar_class
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.stage import Staged, as_argument, spend_inputs, stage
 from verax.dsl.lang.treedef import TreeDef, build, flatten, mismatch
-from verax.dsl.lang.unroll import unrolled
+from verax.dsl.lang.unroll import checkpointed, unrolled
 from verax.dsl.lang.value import apply, apply_all
 from verax.dsl.lang.weak import CARRIERS, Weak
 from verax.dsl.lang.whole import whole
@@ -118,7 +118,7 @@ def _stage_loop(
 
 def _check_carry(name: str, f: object, carry: Carry, s: Staged) -> None:
     """The body gives the carry that it takes."""
-    tree = s.out_tree if name != "scan" else s.out_tree.children[0]
+    tree = s.out_tree if name == "while_loop" else s.out_tree.children[0]
     if tree is not carry.tree:
         raise mismatch(
             f"{name}: {describe(f)} gives another carry than it takes",
@@ -146,13 +146,22 @@ def while_loop(
     init: C,
     *,
     max_steps: int | None = None,
+    reverse: Literal["recompute"] | None = None,
 ) -> C:
     """Repeat ``state = body_fun(state)`` while ``cond_fun(state)`` holds.
 
     Args:
         init: the first state, a tree.
-        max_steps: the most steps that are taken; reverse-mode derivatives need it, and take memory
-            in proportion to it.
+        max_steps: the most steps that are taken. Reverse mode needs to know: it keeps about
+            sqrt(max_steps) states (all of 64 or fewer), and computes the others again. It takes
+            as many steps back as were taken forward, whatever max_steps is.
+        reverse: ``"recompute"`` allows reverse mode where max_steps is not known: it keeps 64
+            states, and for n steps takes about n * n / 128 more.
+
+    Raises:
+        StructureError, ShapeError, DTypeError: body_fun gives another state than it takes, or
+            cond_fun no boolean scalar.
+        DerivativeError: reverse mode without max_steps or ``reverse="recompute"``.
 
     >>> import verax as vx
     >>> vx.while_loop(lambda x: x < 100.0, lambda x: x * x, vx.asarray(3.0))
@@ -160,6 +169,10 @@ def while_loop(
     """
     if max_steps is not None and (type(max_steps) is not int or max_steps < 0):
         raise ShapeError(f"while_loop: max_steps is {max_steps!r}, not an int >= 0")
+    if reverse not in (None, "recompute"):
+        raise StructureError(
+            f"while_loop: reverse is {reverse!r}", fix="reverse='recompute', or max_steps=100"
+        )
 
     def while_f(init: Any) -> Any:
         carry = Carry.of(init)
@@ -182,7 +195,7 @@ def while_loop(
         programs = captured.program(c, n, c.program.out_types), captured.program(s, n, types)
         starts = carry_.values()
         spend_inputs(s, starts, f"the body {describe(body_fun)}", repeats=True)
-        op = While(*programs, len(captured.values), max_steps)
+        op = While(*programs, len(captured.values), max_steps, reverse is not None)
         return build(carry.tree, apply_all(op, *captured.values, *starts))
 
     result: C = whole(while_f, body_fun, "while_loop", looks=False)(init)
@@ -197,6 +210,7 @@ def scan(
     *,
     reverse: bool = False,
     unroll: int = 1,
+    checkpoint_every: int | None = None,
 ) -> tuple[C, Y]:
     """Carry a state along the first axis of xs: ``carry, y = f(carry, x)`` for each row x.
 
@@ -207,6 +221,9 @@ def scan(
         length: the number of steps, where xs does not say it.
         reverse: take the last row first.
         unroll: how many steps are written out in one turn of the loop.
+        checkpoint_every: reverse mode keeps what a step needs for so many steps only, and the
+            carry in between; the steps of a segment are computed again. With n steps and
+            ``checkpoint_every`` about sqrt(n), memory grows with sqrt(n).
 
     Returns:
         The last carry, and the ys stacked along a new first axis.
@@ -217,21 +234,39 @@ def scan(
     """
     if type(unroll) is not int or unroll < 1:
         raise ShapeError(f"scan: unroll is {unroll!r}, not an int >= 1")
+    every = checkpoint_every
+    if every is not None and (type(every) is not int or every < 1):
+        raise ShapeError(f"scan: checkpoint_every is {every!r}, not an int >= 1")
+
+    return _scan("scan", f, init, xs, length, reverse, unroll, every)
+
+
+def _scan(
+    name: str,
+    f: Callable[[C, X], tuple[C, Y]],
+    init: C,
+    xs: X,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int = 1,
+    every: int | None = None,
+) -> tuple[C, Y]:
+    """``scan``, under the name of the function that asks for it."""
 
     def scan_f(init: Any, xs: Any) -> Any:
-        carry, over = Carry.of(init), Rows(xs, length)
+        carry, over = Carry.of(init), Rows(name, xs, length)
 
         def body(*leaves: Any) -> Any:
             k = len(carry.types)
             out = f(build(carry.tree, list(leaves[:k])), build(over.tree, list(leaves[k:])))
             if type(out) is not tuple or len(out) != 2:
                 raise StructureError(
-                    f"scan: {describe(f)} gives {flatten(out)[1]}, not a pair (carry, y)",
+                    f"{name}: {describe(f)} gives {flatten(out)[1]}, not a pair (carry, y)",
                     fix="return carry, y; y may be None",
                 )
             return out
 
-        settled, s = _stage_loop("the body of scan", f, body, carry, over.types, "scan")
+        settled, s = _stage_loop(f"the body of {name}", f, body, carry, over.types, name)
         n_carry = len(settled.types)
         rows = zip(s.program.out_types[n_carry:], s.weak[n_carry:])
         types = [*settled.types, *[default_type(t) if w else t for t, w in rows]]
@@ -239,58 +274,70 @@ def scan(
         p = captured.program(s, len(settled.types) + len(over.types), types)
         starts = settled.values()
         spend_inputs(s, [*starts, *over.values], f"the body {describe(f)}", repeats=True)
-        results = _unrolled(p, captured.values, starts, over, reverse, unroll)
+        op = Scan(p, len(captured.values), len(starts), over.length, reverse)
+        operands = captured.values, starts, over.values
+        if every is not None:
+            results = checkpointed(op, *operands, every, unroll)
+        elif unroll > 1:
+            results = unrolled(op, *operands, unroll)
+        else:
+            results = apply_all(op, *captured.values, *starts, *over.values)
         return build(s.out_tree, results)
 
-    result: tuple[C, Y] = whole(scan_f, f, "scan", looks=False)(init, xs)
+    result: tuple[C, Y] = whole(scan_f, f, name, looks=False)(init, xs)
     return result
 
 
 class Rows:
     """What a scan goes over: a tree of arrays of one length."""
 
-    def __init__(self, xs: Any, length: Size | None) -> None:
+    def __init__(self, name: str, xs: Any, length: Size | None) -> None:
         leaves, self.tree = flatten(xs)
         self.values = [as_argument(x) for x in leaves]
         sizes: dict[Size, list[str]] = {}
         for x, path in zip(self.values, self.tree.paths()):
             if x.ndim == 0:
-                raise ShapeError(f"scan: xs{path} is {x.described}, which has no axis to go over")
+                raise ShapeError(f"{name}: xs{path} is {x.described}, which has no axis to go over")
             sizes.setdefault(x.type.shape[0], []).append(f"xs{path}: {x.type}")
         if length is not None:
             sizes.setdefault(length, []).append(f"length: {length}")
         if len(sizes) > 1:
             lines = [f"    {line}" for lines in sizes.values() for line in lines]
-            raise ShapeError("scan: the lengths differ\n" + "\n".join(lines))
+            raise ShapeError(f"{name}: the lengths differ\n" + "\n".join(lines))
         if not sizes:
-            raise ShapeError("scan: without xs the length is not known", fix="length=10")
+            raise ShapeError(f"{name}: without xs the length is not known", fix="length=10")
         (self.length,) = sizes
         self.types: list[Type] = [x.type.row() for x in self.values]
 
 
-def _unrolled(
-    p: Program, consts: list[Any], starts: list[Any], over: Rows, reverse: bool, unroll: int
-) -> list[Any]:
-    """The results of the Scan, with several steps per turn where that is asked for."""
-    op = Scan(p, len(consts), len(starts), over.length, reverse)
-    if unroll == 1:
-        return apply_all(op, *consts, *starts, *over.values)
-    return unrolled(op, consts, starts, over.values, unroll)
-
-
-def map(f: Callable[[X], Y], xs: X) -> Y:
+def map(f: Callable[[X], Y], xs: X, *, batch_size: int | None = None) -> Y:
     """f of each row of xs, one after the other, stacked: a loop, where vmap computes at once.
+
+    With ``batch_size`` each step of the loop is a vmap over so many rows, and another vmap takes
+    the rows that are left over.
 
     >>> import verax as vx
     >>> vx.map(lambda x: x * x, vx.arange(3.0))
     Array([0., 1., 4.], dtype=float32)
+    >>> vx.map(lambda x: x * x, vx.arange(5.0), batch_size=2)
+    Array([ 0.,  1.,  4.,  9., 16.], dtype=float32)
     """
+    if batch_size is not None:
+        if type(batch_size) is not int or batch_size < 1:
+            raise ShapeError(f"map: batch_size is {batch_size!r}, not an int >= 1")
+
+        def map_f(xs: Any) -> Any:
+            over = Rows("map", xs, None)
+            return in_batches(scan, f, build(over.tree, over.values), over.length, batch_size)
+
+        mapped: Y = whole(map_f, f, "map", looks=False)(xs)
+        return mapped
 
     @wraps(f, updated=())
     def step(_: None, x: X) -> tuple[None, Y]:
         return None, f(x)
 
-    return scan(step, None, xs)[1]
+    return _scan("map", step, None, xs)[1]
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) -> C:
@@ -310,7 +357,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
 
         def fori_f(init: Any) -> Any:
             n = max(upper - lower, 0)
-            return scan(step, init, asarray(lower) + apply(Iota(n, int32)))[0]
+            return _scan("fori_loop", step, init, asarray(lower) + apply(Iota(n, int32)))[0]
 
         counted: C = whole(fori_f, body_fun, "fori_loop", looks=False)(init)
         return counted

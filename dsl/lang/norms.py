@@ -1,6 +1,6 @@
-"""Norms of vectors and matrices that need no decomposition.
+"""Norms of vectors and matrices.
 
-The gradient of a 2-norm at zero is zero: of the subgradients it is the one of least length, and it
+The gradient of a norm at zero is zero: of the subgradients it is the one of least length, and it
 keeps NaN out of programs in which a difference happens to vanish.
 """
 
@@ -14,10 +14,11 @@ from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ops.arithmetic import ABS, IMAG, REAL
 from verax.compiler.ops.functions import SQRT
 from verax.compiler.ops.pointwise import SELECT
+from verax.compiler.ops.svd import Svd
 from verax.dsl.lang.axes import Axes, axes_of
 from verax.dsl.lang.dtypes import default_float
 from verax.dsl.lang.fused import fused
-from verax.dsl.lang.manipulation import reshaped
+from verax.dsl.lang.manipulation import permuted, reshaped
 from verax.dsl.lang.promotion import asarray, convert, scalar
 from verax.dsl.lang.reductions import Over, accumulator, reduced, total
 from verax.dsl.lang.signatures import FT, AnyArray, Like
@@ -36,7 +37,8 @@ def norm(
 
     Args:
         ord: None is the 2-norm of all elements (for matrices Frobenius); vectors take any number,
-            also 0 (how many are not zero) and infinities; matrices ``"fro"``, 1, -1, inf, -inf.
+            also 0 (how many are not zero) and infinities; matrices ``"fro"``, 1, -1, inf, -inf,
+            and of the singular values 2 (the greatest), -2 (the least) and ``"nuc"`` (the sum).
         axis: one axis for vectors, two for matrices; None takes x as a whole, which must then have
             rank 1 or 2 unless ``ord`` is None.
     """
@@ -84,7 +86,7 @@ def _vector_norm(static: tuple[float, Over], x: AnyArray) -> AnyArray:
     ord, over = static
     to = real_of(x.dtype)
     if ord == 2:
-        out = _root(total(_squared(x), over.axes, accumulator(to)))
+        out = _root(total(_squared(x), over.axes, accumulator(to)), 2)
     elif ord == math.inf:
         out = reduced("max", apply(ABS, x), over)
     elif ord == -math.inf:
@@ -95,7 +97,7 @@ def _vector_norm(static: tuple[float, Over], x: AnyArray) -> AnyArray:
         out = total(apply(ABS, x), over.axes, accumulator(to))
     else:
         powers = convert(apply(ABS, x), accumulator(to)) ** ord
-        out = total(powers, over.axes, accumulator(to)) ** (1 / ord)
+        out = _root(total(powers, over.axes, accumulator(to)), ord)
     return reshaped(convert(out, to), over.shape(shape_of(x)))
 
 
@@ -108,20 +110,21 @@ def _squared(x: AnyArray) -> AnyArray:
     return y * y
 
 
-def _root(s: AnyArray) -> AnyArray:
-    """The square root, with derivative 0 at 0."""
-    zero, one = (scalar(v, s.dtype, shape_of(s)) for v in (0, 1))
-    positive = s != zero
-    return apply(SELECT, positive, apply(SQRT, apply(SELECT, positive, s, one)), zero)
+def _root(s: AnyArray, degree: float) -> AnyArray:
+    """``s ** (1 / degree)``, with derivative 0 at 0."""
+    root = apply(SQRT, s) if degree == 2 else s ** (1 / degree)
+    return apply(SELECT, s != 0, root, scalar(0 if degree > 0 else math.inf, s.dtype, shape_of(s)))
 
 
 def _matrix(name: str, x: AnyArray, ord: Order, axes: tuple[int, ...], keepdims: bool) -> AnyArray:
     if ord == "fro":
         return _vector(name, x, 2, axes, keepdims)
+    if ord in (2, -2, "nuc"):
+        return fused(_spectral_norm, (ord, axes, keepdims), _floating(x))
     if ord not in (1, -1, math.inf, -math.inf):
         raise ShapeError(
-            f"{name}: the matrix norm ord={ord!r} needs the singular values",
-            fix="outside of staging, NumPy has them: np.linalg.norm(x, 2)",
+            f"{name}: there is no matrix norm ord={ord!r}",
+            fix='use 1, 2 or inf, their negatives, "fro" or "nuc"',
         )
     return fused(_matrix_norm, (float(ord), axes, keepdims), _floating(x))
 
@@ -131,4 +134,17 @@ def _matrix_norm(static: tuple[float, tuple[int, ...], bool], x: AnyArray) -> An
     summed, kept = axes if abs(ord) == 1 else axes[::-1]
     lines = _vector_norm((1.0, Over((summed,), True)), x)
     out = reduced("max" if ord > 0 else "min", lines, Over((kept,), True))
+    return reshaped(out, Over(axes, keepdims).shape(shape_of(x)))
+
+
+def _spectral_norm(static: tuple[Order, tuple[int, ...], bool], x: AnyArray) -> AnyArray:
+    """Of the singular values the sum ("nuc"), the greatest (2) or the least (-2)."""
+    ord, axes, keepdims = static
+    s = apply(Svd(False, False), permuted(x, [*[i for i in range(x.ndim) if i not in axes], *axes]))
+    s = apply(SELECT, s != 0, s, scalar(0, s.dtype, shape_of(s)))
+    last = (s.ndim - 1,)
+    if ord == "nuc":
+        out = total(s, last, s.dtype)
+    else:
+        out = reduced("max" if ord == 2 else "min", s, Over(last, False))
     return reshaped(out, Over(axes, keepdims).shape(shape_of(x)))

@@ -153,13 +153,21 @@ def common_dtype(name: str, xs: Sequence[object]) -> DType:
             strong.append(x if isinstance(x, DType) else dtype_in(x, name))
     if not strong:
         return _DEFAULTS[max(weak, key=list(_DEFAULTS).index)]
-    dtype = strong[0] if len(strong) == 1 else _join(name, strong)
+    dtype = strong[0] if len(strong) == 1 else _join(name, strong, xs)
     for c in weak:
         dtype = join_scalar(dtype, c)
     return dtype
 
 
-def _join(name: str, dtypes: Iterable[DType]) -> DType:
+def _join(name: str, dtypes: Sequence[DType], xs: Sequence[object]) -> DType:
+    scope = STACK.scope
+    if scope is not None and scope.strict and len(set(dtypes)) > 1:
+        types = [x.type if isinstance(x, Value) else d for x, d in zip(xs, dtypes)]
+        raise DTypeError(
+            f"{name}: {' and '.join(map(str, types))} have different dtypes, and {scope.where}"
+            ' is staged with promotion="strict"',
+            fix=f"convert one of them: x.astype({str(dtypes[0])!r})",
+        )
     try:
         return join_dtypes(dtypes)
     except DTypeError as error:

@@ -16,9 +16,9 @@ from verax.compiler.ir.sizes import Shape, Size, product
 from verax.compiler.ops.arithmetic import MAX, MIN
 from verax.compiler.ops.contract import canonical
 from verax.compiler.ops.pointwise import DIV, SELECT
-from verax.compiler.ops.reduce import ArgReduce, Reduce
+from verax.compiler.ops.reduce import ArgReduce, Reduce, identity
 from verax.dsl.lang.axes import Axes, axes_of, axis_of
-from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of, integer_range
+from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.manipulation import reshaped
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, scalar
@@ -228,16 +228,12 @@ def _count(over: Over, x: AnyArray) -> AnyArray:
 
 def lowest(dtype: DType) -> bool | int | float:
     """The neutral element of ``max``."""
-    if dtype.is_bool:
-        return False
-    return float("-inf") if dtype.is_float else integer_range(dtype)[0]
+    return False if dtype.is_bool else identity("max", dtype)
 
 
 def highest(dtype: DType) -> bool | int | float:
     """The neutral element of ``min``."""
-    if dtype.is_bool:
-        return True
-    return float("inf") if dtype.is_float else integer_range(dtype)[1]
+    return True if dtype.is_bool else identity("min", dtype)
 
 
 def max(

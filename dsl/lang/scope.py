@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from verax.compiler.ir.errors import DonationError, EscapedValueError
 from verax.compiler.ir.program import Builder
+from verax.compiler.ir.sizes import Size
 from verax.sharding.errors import source_line
 
 if TYPE_CHECKING:
@@ -35,13 +36,16 @@ class Scope:
         uses: per slot of a random key, where it was consumed.
         repeats: the function runs more than once per call, so that it may not consume a key from
             outside.
+        axis: the name and the size of the axis that a vmap maps here.
+        strict: arrays of two dtypes that meet are an error.
     """
 
     __slots__ = (
-        "builder", "captured", "code", "forced", "looked", "looks", "name", "open", "outer",
-        "repeats", "uses", "values", "what",
+        "axis", "builder", "captured", "code", "forced", "looked", "looks", "name", "open", "outer",
+        "repeats", "strict", "uses", "values", "what",
     )  # fmt: skip
     values: dict[int, Value]
+    strict: bool
     captured: dict[int | tuple[int, int], tuple[int, Value]]
     uses: dict[int, Use]
     looked: list[Value]
@@ -54,11 +58,13 @@ class Scope:
         looks: bool = False,
         repeats: bool = False,
         outer: Scope | None = None,
+        axis: tuple[str, Size] | None = None,
     ) -> None:
         self.builder = Builder()
         self.open, self.forced, self.looks, self.repeats = True, False, looks, repeats
         self.captured, self.values, self.uses, self.looked = {}, {}, {}, []
-        self.what, self.outer = what, outer
+        self.what, self.outer, self.axis = what, outer, axis
+        self.strict = outer is not None and outer.strict
         self.name, self.code = name_of(f), code_of(f)
 
     @property
@@ -130,6 +136,16 @@ class Stack(local):
 STACK = Stack()
 
 
+def named_axes(scope: Scope | None) -> dict[str, Size]:
+    """The named axes that are mapped around this scope, the innermost first."""
+    out: dict[str, Size] = {}
+    while scope is not None:
+        if scope.axis is not None:
+            out.setdefault(*scope.axis)
+        scope = scope.outer
+    return out
+
+
 def code_of(f: object) -> CodeType | None:
     """The code that a callable runs, through partials, wrappers and methods, or None."""
     for _ in range(64):
@@ -145,12 +161,13 @@ def code_of(f: object) -> CodeType | None:
 
 def name_of(f: object) -> str:
     """What messages call a callable."""
+    inner = f
     for _ in range(64):
-        name = getattr(f, "__qualname__", None) or getattr(f, "__name__", None)
+        name = getattr(inner, "__qualname__", None) or getattr(inner, "__name__", None)
         if isinstance(name, str):
             return name.replace("<locals>.", "")
-        f = getattr(f, "func", None)
-        if f is None:
+        inner = getattr(inner, "func", None)
+        if inner is None:
             break
     return type(f).__name__ if f is not None else "a function"
 

@@ -7,7 +7,7 @@ and results are filled up, or cut off, to that size. On concrete arrays ``size``
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import ConcretizationError, ShapeError
@@ -19,7 +19,7 @@ from verax.dsl.lang.creation import iota
 from verax.dsl.lang.cumulative import cumulative_sum
 from verax.dsl.lang.fused import fused, fused_all
 from verax.dsl.lang.host import numpy
-from verax.dsl.lang.indexing import gather
+from verax.dsl.lang.indexing import gather, index_array, take
 from verax.dsl.lang.joining import concat, cut
 from verax.dsl.lang.logic import isnan, where
 from verax.dsl.lang.manipulation import ravel, reshaped
@@ -28,7 +28,7 @@ from verax.dsl.lang.reductions import any as any_over
 from verax.dsl.lang.reductions import sum as sum_over
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import AnyArray, ArrayLike
-from verax.dsl.lang.sorting import sort, sort_with
+from verax.dsl.lang.sorting import argsort, sort
 from verax.dsl.lang.updates import scatter
 from verax.dsl.lang.value import apply, concrete, shape_of, wrap
 
@@ -55,13 +55,24 @@ _FEW = 32  # up to so many elements comparing with each is faster than a search
 # in sorted arrays
 
 
+Method: TypeAlias = Literal["scan", "compare_all", "sort"]
+
+
 def searchsorted(
-    a: ArrayLike, v: ArrayLike, *, side: Literal["left", "right"] = "left"
+    a: ArrayLike,
+    v: ArrayLike,
+    side: Literal["left", "right"] = "left",
+    sorter: ArrayLike | None = None,
+    *,
+    method: Method | None = None,
 ) -> Array[int32_, *tuple[Any, ...]]:
     """Where each element of v would go into the sorted vector a, as int32.
 
     Args:
         side: before the elements that equal it, or after them.
+        sorter: the positions that sort a, where it is not sorted: ``argsort(a)``.
+        method: ``"compare_all"`` compares every element with all of a, ``"scan"`` halves the part
+            of a in each step, ``"sort"`` sorts both together; by default one of the first two.
 
     >>> import numpy as np
     >>> searchsorted(np.array([10, 20, 30]), np.array([20, 25])).tolist()
@@ -74,24 +85,53 @@ def searchsorted(
         )
     if side not in ("left", "right"):
         raise ShapeError(f"searchsorted: side is 'left' or 'right', got {side!r}")
-    return fused(_searchsorted, side, x, y)
+    if method is not None and method not in _SEARCHES:
+        raise ShapeError(
+            f"searchsorted: {method!r} is no method", fix='method="scan", "compare_all" or "sort"'
+        )
+    if sorter is not None:
+        x = take(x, index_array("searchsorted", sorter))
+    n = shape_of(x)[0]
+    if isinstance(n, Poly) or (method is None and n <= _FEW):
+        method = "compare_all"
+    return fused(_SEARCHES[method or "scan"], side, x, y)
 
 
-def _searchsorted(side: str, a: AnyArray, v: AnyArray) -> AnyArray:
-    n = shape_of(a)[0]
-    if isinstance(n, Poly) or n <= _FEW:
-        shape = (*shape_of(v), n)
-        row = apply(broadcast_op(shape, (v.ndim,)), a)
-        value = apply(broadcast_op(shape, range(v.ndim)), v)
-        return sum_over(_before(side, row, value), -1)
+def _compare_all(side: str, a: AnyArray, v: AnyArray) -> AnyArray:
+    shape = (*shape_of(v), *shape_of(a))
+    row = apply(broadcast_op(shape, (v.ndim,)), a)
+    value = apply(broadcast_op(shape, range(v.ndim)), v)
+    return sum_over(_before(side, row, value), -1)
+
+
+def _halve(side: str, a: AnyArray, v: AnyArray) -> AnyArray:
     at = scalar(0, int32, shape_of(v))
-    step = 1 << (n.bit_length() - 1)
+    n = a.shape[0]
+    step = 1 << (n.bit_length() - 1) if n else 0
     while step:
         there = at + step
         inside = gather(a, [there - 1], "clip")
         at = where((there <= n) & _before(side, inside, v), there, at)
         step //= 2
     return at
+
+
+def _sort_both(side: str, a: AnyArray, v: AnyArray) -> AnyArray:
+    """The rank among both, less the rank among the elements of v."""
+    m, n = v.type.size, shape_of(a)[0]
+    flat = reshaped(v, (m,))
+    first, start = ([flat, a], 0) if side == "left" else ([a, flat], n)
+    found = cut(_ranks(concat(first)), 0, start, start + m) - _ranks(flat)
+    return reshaped(found, shape_of(v))
+
+
+def _ranks(x: AnyArray) -> AnyArray:
+    """Where each element of a vector stands when it is sorted."""
+    n = shape_of(x)[0]
+    return scatter("set", scalar(0, int32, (n,)), iota(n), [argsort(x)])
+
+
+_SEARCHES = {"compare_all": _compare_all, "scan": _halve, "sort": _sort_both}
 
 
 def _before(side: str, element: AnyArray, v: AnyArray) -> AnyArray:
@@ -119,7 +159,7 @@ def _isin(_: None, x: AnyArray, values: AnyArray) -> AnyArray:
     if isinstance(n, Poly) or n <= _FEW:
         return any_over(reshaped(x, (*shape_of(x), 1)) == values, -1)
     values = sort(values)
-    at = _searchsorted("left", values, x)
+    at = _halve("left", values, x)
     return gather(values, [at], "clip") == x
 
 
@@ -238,7 +278,7 @@ def unique(x: ArrayLike, *, size: int | None = None, fill_value: ArrayLike | Non
 def _unique(size: int, x: AnyArray, *fill: AnyArray) -> list[AnyArray]:
     flat = reshaped(x, (x.type.size,))
     n = shape_of(flat)[0]
-    values, places = sort_with(flat, iota(n))
+    values, places = sort([flat, iota(n)])
     later, earlier = cut(values, 0, 1, n), cut(values, 0, 0, n - 1)
     differ = later != earlier
     if values.dtype.is_float:

@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 from verax.compiler.ir.errors import DTypeError, StructureError
 from verax.compiler.ir.program import Program
+from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.dsl.lang.identity import Identity
 from verax.dsl.lang.key import Key, Use, local_use, spend
 from verax.dsl.lang.promotion import asarray, dtype_in
+from verax.dsl.lang.purity import called
 from verax.dsl.lang.scope import STACK, Scope, code_of
 from verax.dsl.lang.treedef import TreeDef, build, flatten
 from verax.dsl.lang.value import Value, wrap
@@ -60,6 +63,9 @@ def stage(
     values: Sequence[Value] | None = None,
     repeats: bool = False,
     keep_weak: bool = False,
+    reads: Identity | None = None,
+    axis: tuple[str, Size] | None = None,
+    strict: bool = False,
 ) -> Staged:
     """Run f once on staged values.
 
@@ -72,15 +78,22 @@ def stage(
         values: the arguments themselves, when Python may look at them.
         repeats: the program runs more than once per call.
         keep_weak: leave results that are Python scalars as they are, in 64 bits.
+        reads: what f reads, where it is known.
+        axis: the name and the size of the axis that is mapped, if it has a name.
+        strict: arrays of two dtypes that meet are an error.
+
+    Raises:
+        PurityError: f wrote to what it reads.
     """
     outer = STACK.scope
     user = f if of is None else of
-    scope = Scope(what, user, looks=values is not None, repeats=repeats, outer=outer)
+    scope = Scope(what, user, looks=values is not None, repeats=repeats, outer=outer, axis=axis)
+    scope.strict |= strict
     args = [_argument(scope, t, i < len(weak) and weak[i]) for i, t in enumerate(types)]
     if values is not None:
         scope.values.update(zip([x.ref for x in args], values))
     with _entered(scope):
-        leaves, out_tree = flatten(f(*build(in_tree, args)))
+        leaves, out_tree = flatten(called(scope, user, reads, f, build(in_tree, args)))
         outs = [_result(x, i, out_tree, keep_weak) for i, x in enumerate(leaves)]
         slots = [scope.lift(x) for x in outs]
         program = scope.builder.finish(slots)
@@ -207,8 +220,13 @@ def kind_of(x: Any) -> tuple[Type, bool]:
     return ArrayType(tuple(x.shape) if hasattr(x, "shape") else (), dtype_in(x, "stage")), False
 
 
-def argument_path(f: object, tree: TreeDef, i: int, keywords: bool = False) -> str:
-    """What messages call leaf i of the arguments: ``x``, ``params['w']``, ``argument 0``..."""
+def argument_path(
+    f: object, tree: TreeDef, i: int, keywords: bool = False, skipped: Sequence[int] = ()
+) -> str:
+    """What messages call leaf i of the arguments: ``x``, ``params['w']``, ``argument 0``...
+
+    ``skipped`` are the positions of arguments that the tree lacks: the static ones.
+    """
     path = tree.paths()[i]
     code = code_of(f)
     if keywords:
@@ -217,6 +235,8 @@ def argument_path(f: object, tree: TreeDef, i: int, keywords: bool = False) -> s
             return f"{first}{''.join(map(str, rest))}"
     else:
         first, rest = path[0].key, path[1:]
+    for at in sorted(skipped):
+        first += type(first) is int and at <= first
     below = "".join(map(str, rest))
     if code is not None and type(first) is int and first < code.co_argcount:
         return f"{code.co_varnames[first]}{below}"

@@ -60,9 +60,18 @@ class Derived(NamedTuple):
     has_tangent: tuple[bool, ...]
 
 
-def derived(f: Function, xs: Sequence[Any], tree: TreeDef, what: str, of: object) -> Derived:
-    """Run f and its linearization on values in the open scope."""
+def derived(
+    f: Function,
+    xs: Sequence[Any],
+    tree: TreeDef,
+    what: str,
+    of: object,
+    change: Callable[[Program], Program] | None = None,
+) -> Derived:
+    """Run f and its linearization on values in the open scope; ``change`` rewrites f before."""
     s = staged(f, xs, tree, what, of)
+    if change is not None:
+        s = s._replace(program=change(s.program))
     active = tuple([has_tangent(x.type) for x in xs])
     lin = linearize_pass(s.program, active + (False,) * len(s.captured))
     ys = invoke(lin.forward, [*xs, *s.captured])

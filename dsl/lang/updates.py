@@ -2,7 +2,10 @@
 
 What basic indices reach is read, combined and written back as one dynamic update slice, which XLA
 does in place inside a loop. What index arrays reach is one scatter. Positions that occur twice are
-added (multiplied, ...) twice; ``set`` keeps one of their values.
+added (multiplied, ...) twice.
+
+Of several values for one position ``set`` keeps the last on CPU, and one of them elsewhere; its
+derivative goes to the one that stayed. Extrema that are attained by several share it.
 
 A computed position that is out of range is dropped, or moved to the nearest one by ``mode="clip"``.
 The dtype of x never changes: a value that does not promote into it is an error.
@@ -11,7 +14,7 @@ The dtype of x never changes: a value that does not promote into it is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
@@ -60,9 +63,48 @@ from verax.dsl.lang.subscript import NEW, PICKED, Index, Part, Subscript, resolv
 from verax.dsl.lang.value import apply, shape_of
 
 Kind: TypeAlias = Literal["set", "add", "mul", "min", "max"]
-Drop: TypeAlias = Literal["drop", "clip", "wrap"]
+Drop: TypeAlias = Literal["drop", "clip", "wrap", "fill", "promise_in_bounds"]
 
+_OF_BOOLS: dict[Kind, Kind] = {"add": "max", "mul": "min"}
 _COMBINE: dict[str, Op] = {"add": ADD, "mul": MUL, "min": MIN, "max": MAX}
+
+
+class How(TypedDict, total=False):
+    """What the methods of ``x.at[index]`` take beside the value.
+
+    Attributes:
+        mode: what happens to a computed position out of range: ``"drop"`` (or ``"fill"``, or
+            ``"promise_in_bounds"``, which means that there is none) leaves it out, ``"clip"``
+            moves it to the nearest one, ``"wrap"`` goes round.
+        unique_indices: a promise that no position occurs twice, which makes derivatives cheaper.
+        indices_are_sorted: a promise that nothing makes use of.
+    """
+
+    mode: Drop
+    unique_indices: bool
+    indices_are_sorted: bool
+
+
+class Ways(NamedTuple):
+    """The same, with what is meant where nothing is said."""
+
+    mode: Drop = "drop"
+    unique_indices: bool = False
+    indices_are_sorted: bool = False
+
+    def checked(self) -> Ways:
+        """With one name for each mode; IndexingError for an unknown one."""
+        mode = _WRITING.get(self.mode)
+        if mode is None:
+            raise IndexingError(
+                f"{self.mode!r} is no mode of writing", fix='mode="drop", "clip" or "wrap"'
+            )
+        return self._replace(mode=mode)
+
+
+_WRITING: dict[str, Drop] = {
+    "drop": "drop", "fill": "drop", "promise_in_bounds": "drop", "clip": "clip", "wrap": "wrap",
+}  # fmt: skip
 
 
 class At:
@@ -81,8 +123,8 @@ class At:
 class Place:
     """``x.at[index]``. Every method returns a new array; x stays as it is.
 
-    ``mode`` says what happens to a computed position out of range: ``"drop"`` leaves it out,
-    ``"clip"`` moves it to the nearest one, ``"wrap"`` goes round. Literals out of range are errors.
+    The arguments of ``How`` say what happens to a computed position out of range, and what is
+    promised of the positions. Literals out of range are errors.
     """
 
     __slots__ = ("index", "x")
@@ -92,45 +134,58 @@ class Place:
     def __init__(self, x: AnyArray, index: Index) -> None:
         self.x, self.index = x, index
 
-    def set(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
-        """x with ``value`` there; which of several values for one position stays is not said."""
-        return _update("set", self, value, mode)
+    def set(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+        """x with ``value`` there."""
+        return _update("set", self, value, how)
 
-    def add(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def add(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """x with ``value`` added there, once per occurrence of a position."""
-        return _update("add", self, value, mode)
+        return _update("add", self, value, how)
 
-    def subtract(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def subtract(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """x with ``value`` subtracted there."""
-        return _update("add", self, -_typed("subtract", self.x, value), mode)
+        return _update("add", self, -_typed("subtract", self.x, value), how)
 
-    def multiply(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def multiply(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """x multiplied by ``value`` there."""
-        return _update("mul", self, value, mode)
+        return _update("mul", self, value, how)
 
-    def divide(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    mul = multiply
+
+    def divide(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """x divided by ``value`` there."""
-        return self.x / Place(_ones(self.x), self.index).multiply(value, mode=mode)
+        return self.x / Place(_ones(self.x), self.index).multiply(value, **how)
 
-    def power(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def power(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """x raised to the power of ``value`` there."""
-        return self.x ** Place(_ones(self.x), self.index).multiply(value, mode=mode)
+        return self.x ** Place(_ones(self.x), self.index).multiply(value, **how)
 
-    def min(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def min(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """The smaller of x and ``value`` there."""
-        return _update("min", self, value, mode)
+        return _update("min", self, value, how)
 
-    def max(self, value: ArrayLike, *, mode: Drop = "drop") -> AnyArray:
+    def max(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
         """The larger of x and ``value`` there."""
-        return _update("max", self, value, mode)
+        return _update("max", self, value, how)
 
-    def apply(self, f: Callable[[AnyArray], ArrayLike], *, mode: Drop = "drop") -> AnyArray:
+    def apply(self, f: Callable[[AnyArray], ArrayLike], **how: Unpack[How]) -> AnyArray:
         """x with f of what stands there; a position that occurs twice is changed once."""
-        old = get(self.x, self.index, "wrap" if mode == "wrap" else "clip")
-        return _update("set", self, f(old), mode)
+        old = get(self.x, self.index, "wrap" if how.get("mode") == "wrap" else "clip")
+        return _update("set", self, f(old), how)
 
-    def get(self, *, mode: Mode = "clip", fill_value: Number | None = None) -> AnyArray:
-        """What stands there: ``x[index]``, and ``fill_value`` out of range with mode="fill"."""
+    def get(
+        self,
+        *,
+        mode: Mode = "clip",
+        fill_value: Number | None = None,
+        unique_indices: bool = False,
+        indices_are_sorted: bool = False,
+    ) -> AnyArray:
+        """What stands there: ``x[index]``, and ``fill_value`` out of range with mode="fill".
+
+        Args:
+            unique_indices, indices_are_sorted: promises that nothing makes use of.
+        """
         return get(self.x, self.index, mode, fill_value)
 
 
@@ -150,17 +205,15 @@ def _typed(name: str, x: AnyArray, value: ArrayLike) -> AnyArray:
     return asarray(value, x.dtype, name=who)
 
 
-def _update(kind: Kind, place: Place, value: ArrayLike, mode: Drop) -> AnyArray:
-    x, index = place.x, place.index
-    if mode not in ("drop", "clip", "wrap"):
-        raise IndexingError(f"{mode!r} is no mode of writing", fix='mode="drop", "clip" or "wrap"')
+def _update(kind: Kind, place: Place, value: ArrayLike, how: How) -> AnyArray:
+    x, index, ways = place.x, place.index, Ways(**how).checked()
     v = _typed({"mul": "multiply"}.get(kind, kind), x, value)
     if is_array(index) and index.dtype is bool_ and index.ndim and v.ndim <= x.ndim - index.ndim:
         return fused(_where, kind, x, v, index)
     s, operands = resolve(x.type, index)
     if STACK.scope is None and x.type.spec is None:
         s, operands = loosen(s, operands)
-    return fused(_write, (s, kind, mode), x, v, *operands)
+    return fused(_write, (s, kind, ways), x, v, *operands)
 
 
 def _where(kind: Kind, x: AnyArray, v: AnyArray, mask: AnyArray) -> AnyArray:
@@ -179,17 +232,17 @@ def _combined(kind: Kind, old: AnyArray, v: AnyArray) -> AnyArray:
 
 
 def _write(
-    static: tuple[Subscript, Kind, Drop], x: AnyArray, value: AnyArray, *operands: AnyArray
+    static: tuple[Subscript, Kind, Ways], x: AnyArray, value: AnyArray, *operands: AnyArray
 ) -> AnyArray:
-    s, kind, mode = static
-    starts, picks = positions(s, x, operands, wrap=mode == "wrap")
+    s, kind, ways = static
+    starts, picks = positions(s, x, operands, wrap=ways.mode == "wrap")
     v = _fitted(kind, value, s.result_shape(shape_of(x), [shape_of(i) for i in picks]))
     old = view(s, x, starts)
     if s.picked:
-        new = _scattered(s, kind, mode, old, v, picks)
+        new = _scattered(s, kind, ways, old, v, picks)
     else:
         new = _combined(kind, old, reshaped(v, shape_of(old)))
-    if mode == "drop":
+    if ways.mode == "drop":
         new = _guarded(s, x, old, new, starts)
     return _put_back(s, x, new, starts)
 
@@ -204,16 +257,17 @@ def _fitted(kind: Kind, value: AnyArray, shape: Shape) -> AnyArray:
 
 
 def _scattered(
-    s: Subscript, kind: Kind, mode: Drop, old: AnyArray, v: AnyArray, picks: list[AnyArray]
+    s: Subscript, kind: Kind, ways: Ways, old: AnyArray, v: AnyArray, picks: list[AnyArray]
 ) -> AnyArray:
     """A view with v at the positions that the index arrays pick."""
     spot, n = spot_of(s, old.ndim), picks[0].ndim
     v = permuted(_without_new(s, v, n), inverse(spot.placement(n)))
     y = picked_together(s, old)
-    if mode == "clip":
+    if ways.mode == "clip":
         sizes = y.shape[spot.lead :]
         picks = [i.clip(0, m - 1) for i, m in zip(picks, sizes)]
-    return picked_apart(s, scatter(kind, y, v, picks, lead=spot.lead), shape_of(old))
+    new = scatter(kind, y, v, picks, lead=spot.lead, unique=ways.unique_indices)
+    return picked_apart(s, new, shape_of(old))
 
 
 def _without_new(s: Subscript, v: AnyArray, n: int) -> AnyArray:
@@ -230,13 +284,16 @@ def scatter(
     *,
     lead: int = 0,
     batch_dims: int = 0,
+    unique: bool = False,
 ) -> AnyArray:
     """x with v at positions that have been counted from the start; those out of range dropped."""
     k, first = len(picks), lead + batch_dims
-    if kind == "add" and x.dtype is not bool_:
+    if x.dtype is bool_:
+        kind = _OF_BOOLS.get(kind, kind)
+    if kind == "add":
         sizes = shape_of(x)[first : first + k]
         return apply(ADD, x, apply(ScatterAdd(batch_dims, sizes, "fill", lead), v, *picks))
-    return apply(ScatterSet(kind, batch_dims, k, lead), x, v, *picks)
+    return apply(ScatterSet(kind, batch_dims, k, lead, 0, unique), x, v, *picks)
 
 
 def _guarded(
@@ -290,32 +347,34 @@ def put_along_axis(
     axis: int = -1,
     *,
     kind: Kind = "set",
-    mode: Drop = "drop",
+    **how: Unpack[How],
 ) -> AnyArray:
     """A new array: x with ``values`` at the positions of each line along an axis.
 
     Args:
         kind: ``set``, or ``add``, ``mul``, ``min``, ``max`` to combine with what stands there.
+        how: ``mode`` and the promises of ``x.at[index].set``.
     """
     x, indices = asarray(x, name="put_along_axis"), index_array("put_along_axis", indices)
     v = _typed("put_along_axis", x, values)
     axis = axis_of("put_along_axis", axis, x.type)
-    return fused(_put_along, (axis, kind, mode), x, v, indices)
+    return fused(_put_along, (axis, kind, Ways(**how).checked()), x, v, indices)
 
 
 def _put_along(
-    static: tuple[int, Kind, Drop], x: AnyArray, v: AnyArray, indices: AnyArray
+    static: tuple[int, Kind, Ways], x: AnyArray, v: AnyArray, indices: AnyArray
 ) -> AnyArray:
-    axis, kind, mode = static
+    axis, kind, ways = static
     v = broadcast_to(v, shape_of(indices), name="put_along_axis")
     x, i = align_lines("put_along_axis", x, indices, axis)
     v, _ = align_lines("put_along_axis", v, indices, axis)
     v = broadcast_to(v, shape_of(i))
     n = x.shape[-1]
-    i = modulo(i, n) if mode == "wrap" else from_start(i, n)
-    if mode == "clip":
+    i = modulo(i, n) if ways.mode == "wrap" else from_start(i, n)
+    if ways.mode == "clip":
         i = i.clip(0, n - 1)
-    return permuted(scatter(kind, x, v, [i], batch_dims=x.ndim - 1), from_last(x.ndim, axis))
+    out = scatter(kind, x, v, [i], batch_dims=x.ndim - 1, unique=ways.unique_indices)
+    return permuted(out, from_last(x.ndim, axis))
 
 
 def dynamic_update_slice(

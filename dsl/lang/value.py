@@ -24,6 +24,7 @@ from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.span import user_span
 from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.dsl.lang.bounded import Bounded
 from verax.dsl.lang.rewrite import rewritten
 from verax.dsl.lang.scope import STACK, Scope
 from verax.sharding.spec import Spec
@@ -205,7 +206,7 @@ class _Eager(NamedTuple):
     results: tuple[tuple[type[Value], Type], ...]
 
 
-_EAGER: dict[tuple[Any, ...], _Eager] = {}
+_EAGER: Bounded[tuple[Any, ...], _Eager] = Bounded(8192)
 
 
 def _run_one(op: Op, xs: tuple[Value, ...]) -> AnyArray:
@@ -230,7 +231,7 @@ def run_op(op: Op, xs: Sequence[Value]) -> list[Any]:
     key = (op, *[x.type for x in xs])
     found = _EAGER.get(key)
     if found is None:
-        found = _EAGER[key] = _compile_op(op, [x.type for x in xs])
+        found = _EAGER.keep(key, _compile_op(op, [x.type for x in xs]))
     buffers = found.run([x.ref if x.scope is None else concrete(x).ref for x in xs])
     return [c(t, y) for (c, t), y in zip(found.results, buffers)]
 

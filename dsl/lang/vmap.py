@@ -140,6 +140,7 @@ def vmap(
     f: Callable[..., Any],
     in_axes: Axes = 0,
     out_axes: Axes = 0,
+    axis_name: str | None = None,
     axis_size: int | None = None,
 ) -> Callable[..., Any]:
     """f of many examples at once.
@@ -150,6 +151,7 @@ def vmap(
             a tuple with an entry per argument, each of which may be a tree. Keyword arguments are
             mapped over axis 0.
         out_axes: where that axis stands in the results; None for what is the same for all.
+        axis_name: what ``psum`` and the other functions over named axes call the axis in f.
         axis_size: the number of examples; needed only where no argument is mapped.
 
     Raises:
@@ -160,16 +162,20 @@ def vmap(
     Array([0., 2., 4.], dtype=float32)
     """
 
+    if axis_name is not None and not isinstance(axis_name, str):
+        raise StructureError(f"vmap: axis_name is {axis_name!r}, not a string")
+
     def vmap_f(*args: Any, **kwargs: Any) -> Any:
         m = Mapped(f, args, kwargs, in_axes, axis_size)
         types = [x.type.row() if on else x.type.bare for x, on in zip(m.inputs, m.mapped)]
         tree = flatten(tuple(types))[1]
-        s = stage(m.call, tree, types, what="vmap", of=f)
+        axis = None if axis_name is None else (axis_name, m.size)
+        s = stage(m.call, tree, types, what="vmap", of=f, axis=axis)
         spend_inputs(s, m.inputs, "vmap")
         axes = broadcast(out_axes, s.out_tree, f"vmap of {describe(f)}: out_axes")
         mapped = (*m.mapped, *[False] * len(s.captured))
         force = tuple([axis is not None for axis in axes])
-        p, mapped_out = vectorize(s.program, mapped, m.size, force)
+        p, mapped_out = vectorize(s.program, mapped, m.size, force, axis_name)
         ys = invoke(p, [*m.inputs, *s.captured])
         spend_results(s, ys)
         out = [

@@ -53,7 +53,7 @@ class Weak(Array[Any, *tuple[Any, ...]]):
 
     @property
     def described(self) -> str:
-        return f"a Python {_kind(self).__name__}"
+        return described_type(self.type)
 
     def __neg__(self) -> Any:
         return _among(Array.__neg__, self)
@@ -66,6 +66,11 @@ class Weak(Array[Any, *tuple[Any, ...]]):
 
     def __repr__(self) -> str:
         return f"Weak({_kind(self).__name__}, {super().__repr__()})"
+
+
+def described_type(t: ArrayType) -> str:
+    """What messages call a Python scalar that is carried as this type."""
+    return f"a Python {next(c for c, carrier in CARRIERS.items() if carrier is t).__name__}"
 
 
 def _kind(x: object) -> type:

@@ -15,6 +15,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from verax.compiler.ir.errors import DTypeError
+from verax.dsl.lang.bounded import Bounded
 from verax.dsl.lang.cache import (
     Found,
     Function,
@@ -24,13 +25,14 @@ from verax.dsl.lang.cache import (
     lookup,
     with_keywords,
 )
-from verax.dsl.lang.identity import identity
+from verax.dsl.lang.frames import drop_library_frames
+from verax.dsl.lang.identity import Identity, Unkeyed, identity
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
 from verax.dsl.lang.treedef import TreeDef, build, exact, flatten
 from verax.dsl.lang.value import Value
-from verax.dsl.lang.walk import Unkeyed
 from verax.dsl.lang.weak import CARRIERS
+from verax.sharding.errors import VeraxError
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
@@ -48,9 +50,13 @@ def whole(g: Function, of: object, what: str, *, looks: bool) -> Function:
 
     @wraps(of, updated=())  # type: ignore[arg-type]
     def call(*args: Any, **kwargs: Any) -> Any:
-        if STACK.scope is not None:
-            return g(*args, **kwargs)
-        return compiled(g, args, kwargs, what=what, of=of, looks=looks)
+        try:
+            if STACK.scope is not None:
+                return g(*args, **kwargs)
+            return compiled(g, args, kwargs, what=what, of=of, looks=looks)
+        except VeraxError as error:
+            drop_library_frames(error)
+            raise
 
     return call
 
@@ -82,7 +88,7 @@ def compiled(
 
 _LITERAL = frozenset({int, bool})
 _SCALARS = frozenset(CARRIERS)
-_MET: dict[Any, Any] = {}
+_MET: Bounded[Any, Any] = Bounded(4096)
 """Per call with literals: those of the first call; True for inputs, False for literals always."""
 
 
@@ -120,7 +126,9 @@ class Unjitted:
         if key is None:
             return self.by_value(_LITERAL)
         literals = exact(tuple([x for x in self.leaves if type(x) in _LITERAL]))
-        met = _MET.setdefault(key, literals)
+        met = _MET.get(key)
+        if met is None:
+            met = _MET.keep(key, literals)
         if met is False or met == literals:
             return self.by_value(_LITERAL)
         if met is True:
@@ -168,11 +176,20 @@ class Unjitted:
     ) -> Request:
         split_keywords = self.keywords and run is self.f
 
-        def make(run: Function, xs: Sequence[Value]) -> tuple[Staged, Executable]:
+        def make(run: Function, xs: Sequence[Value], who: Identity) -> tuple[Staged, Executable]:
             call = with_keywords(run) if split_keywords else run
             types, weak = [x.type for x in xs], [x.weak for x in xs]
             values = xs if self.looks else None
-            s = stage(call, tree, types, what=self.what, of=self.of, weak=weak, values=values)
+            s = stage(
+                call,
+                tree,
+                types,
+                what=self.what,
+                of=self.of,
+                weak=weak,
+                values=values,
+                reads=who,
+            )
             return s, compile_staged(s, types)
 
         name = partial(argument_path, self.of, self.tree, keywords=self.keywords)

@@ -14,9 +14,10 @@ from typing import Any
 
 from tests.bench import workloads
 from verax.compiler.backend.emit import module
-from verax.compiler.passes import jvp, linearize, simplify, transpose, vectorize
+from verax.compiler.passes import guard, jvp, linearize, simplify, transpose, vectorize
 
 MEMOS = (
+    guard.guard,
     jvp.jvp,
     linearize.split,
     linearize.linearize,

@@ -124,3 +124,10 @@ def test_digits() -> None:
     found = re.search(r"final: accuracy=(\d\.\d+)", out)
     assert found is not None
     assert float(found[1]) >= 0.95
+
+
+def test_convnet() -> None:
+    out = finish(start("examples/convnet.py", "8"))
+    found = re.search(r"final: accuracy=(\d\.\d+)", out)
+    assert found is not None
+    assert float(found[1]) >= 0.95

@@ -227,6 +227,66 @@ def test_a_computed_position_out_of_range() -> None:
     assert at.add(1, mode="wrap").tolist() == [14.0, 20.0, 33.0]
 
 
+def test_modes_and_promises_by_their_other_names() -> None:
+    x, i = vx.asarray(np.array([10.0, 20.0, 30.0])), vx.asarray(np.array([2, 0, 3]))
+    y, sure = x.at[i], x.at[i[:2]]
+    assert np.isnan(np.asarray(y.get(mode="drop"))).tolist() == [0, 0, 1]
+    assert sure.get(mode="promise_in_bounds", unique_indices=True).tolist() == [30.0, 10.0]
+    assert y.set(0, mode="fill").tolist() == [0, 20.0, 0]
+    assert y.mul(2, mode="promise_in_bounds").tolist() == [20.0, 20.0, 60.0]
+    promised = sure.set(np.array([1.0, 2.0]), unique_indices=True, indices_are_sorted=False)
+    assert promised.tolist() == [2.0, 20.0, 1.0]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sorted'"):
+        y.set(0, sorted=True)  # type: ignore[call-arg]
+
+
+def test_of_several_values_the_one_that_stays_has_the_derivative() -> None:
+    x, i = vx.zeros(3), vx.asarray(np.array([1, 1, 2]))
+
+    def written(v: Any, unique: bool = False) -> Any:
+        return vx.sum(x.at[i].set(v, unique_indices=unique) * vx.arange(1.0, 4.0))
+
+    def promising(v: Any) -> Any:
+        return written(v, True)
+
+    assert vx.grad(written)(vx.ones(3)).tolist() == [0.0, 2.0, 3.0]
+    found = ops(vx.grad(written), vx.spec((3,)))
+    promised = ops(vx.grad(promising), vx.spec((3,)))
+    assert "scatter_set" in found
+    assert "scatter_set" not in promised
+
+
+def test_bools_are_added_and_multiplied_as_in_numpy() -> None:
+    x, i = np.array([True, False, True, False]), np.array([0, 1, 1, 3])
+    v = np.array([False, True, False, False])
+    for name, f in (("add", np.add), ("multiply", np.multiply)):
+        want = x.copy()
+        f.at(want, i, v)
+        assert getattr(vx.asarray(x).at[vx.asarray(i)], name)(v).tolist() == want.tolist()
+
+
+def test_mapped_starts_are_no_loop() -> None:
+    def part(x: Any, i: Any) -> Any:
+        return vx.sum(vx.dynamic_slice_in_dim(x, i, 3))
+
+    x, i = vx.spec((4, 9, 2)), vx.spec((4,), vx.int32)
+    v = vx.spec((4, 3, 2))
+    read = ops(vx.vmap(lambda x, i: vx.dynamic_slice_in_dim(x, i, 3)), x, i)
+    write = ops(vx.vmap(vx.dynamic_update_slice_in_dim), x, v, i)
+    back = ops(vx.vmap(vx.grad(part)), x, i)
+    assert "gather" in read
+    assert "scatter_set" in write
+    assert not {"scan", "while"} & {*read, *write, *back}
+
+
+def test_parts_of_one_axis() -> None:
+    x = np.arange(24).reshape(2, 3, 4)
+    assert vx.slice_in_dim(x, 1, -1, axis=2).tolist() == x[:, :, 1:-1].tolist()
+    assert vx.slice_in_dim(x, None, None, 2, axis=-2).tolist() == x[:, ::2].tolist()
+    assert vx.index_in_dim(x, -1, 1).tolist() == x[:, -1:].tolist()
+    assert vx.index_in_dim(x, 0, 2, keepdims=False).tolist() == x[:, :, 0].tolist()
+
+
 @pytest.mark.parametrize(("i", "read", "written"), [(-4, 10, None), (-1, 30, 2), (3, 30, None)])
 def test_a_computed_scalar_out_of_range(i: int, read: int, written: int | None) -> None:
     x, at = vx.asarray(np.array([10, 20, 30], "i4")), vx.asarray(np.array(i, "i4"))
@@ -483,8 +543,8 @@ A = vx.zeros((3, 4))
             " convert the value, value.astype(vx.float32), or x before",
         ),
         (
-            lambda: A.at[0].add(1.0, mode="fill"),  # type: ignore[arg-type]
-            '[verax-index] \'fill\' is no mode of writing\n  fix: mode="drop", "clip" or "wrap"',
+            lambda: A.at[0].add(1.0, mode="crop"),  # type: ignore[arg-type]
+            '[verax-index] \'crop\' is no mode of writing\n  fix: mode="drop", "clip" or "wrap"',
         ),
         (
             lambda: vx.take(A, 0, axis=2),

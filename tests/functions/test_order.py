@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, special
+from scipy import integrate
 
 import verax as vx
 from tests.functions.oracle import agree, check_gradient, close, told
 from verax.compiler.ir.sizes import dim
-from verax.dsl.lang import cumulative, searching, sorting
-from verax.dsl.lang.cumulative import BLOCK
+from verax.dsl.lang import cumulative, searching
 
 Array = npt.NDArray[Any]
 NAN = math.nan
@@ -76,8 +75,31 @@ def test_cumulative_of_a_long_line() -> None:
     close(vx.cummax(z), [1, 1, NAN, NAN])
 
 
+def test_narrow_floats_are_accumulated_in_float32() -> None:
+    ones = vx.full(512, 1.0, dtype=vx.bfloat16)
+    assert vx.cumulative_sum(ones)[-1].item() == 512  # in bfloat16 it would stay at 256
+    assert vx.cumulative_sum(ones).dtype is vx.bfloat16
+    wide = vx.cumulative_sum(ones, dtype=vx.float32)
+    assert (wide.dtype, wide[300].item()) == (vx.float32, 301)
+
+
+def test_derivatives_stay_finite_at_the_edges() -> None:
+    zeros = vx.asarray([2.0, 0.0, 3.0, 0.0, 5.0])
+    products = vx.jacrev(vx.cumulative_prod)(zeros)
+    close(products, [[1, 0, 0, 0, 0], [0, 2, 0, 0, 0], [0, 6, 0, 0, 0], [0] * 5, [0] * 5])
+    second = vx.hessian(lambda x: vx.cumulative_prod(x)[4])(zeros)
+    close(second[1, 3], 2 * 3 * 5)
+    below = vx.asarray([-math.inf, -math.inf, 0.0, -math.inf, 1.0])
+    shares = vx.jacfwd(vx.cumlogsumexp)(below)
+    e = math.e / (1 + math.e)
+    close(shares[2:], [[0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1 - e, 0, e]])
+    assert vx.all(vx.isfinite(shares))
+    ties = vx.jacrev(lambda x: vx.cummin(x, reverse=True))(vx.asarray([2.0, 1.0, 1.0, 1.0]))
+    close(ties, [[0, 1 / 3, 1 / 3, 1 / 3]] * 2 + [[0, 0, 0.5, 0.5], [0, 0, 0, 1]])
+
+
 def test_gradients_of_cumulative_functions() -> None:
-    x = RNG.normal(size=BLOCK + 3)
+    x = RNG.normal(size=19)
     x[2] = 0
     check_gradient(
         lambda x: [
@@ -148,11 +170,78 @@ def test_sorting_is_numpys(case: tuple[Array, int]) -> None:
 
 def test_keys_and_values() -> None:
     a, b = np.array([2, 1, 2, 1]), np.array([0.5, 2.0, 0.25, 1.0])
-    found = sorting.sort_with([a, b], np.arange(4))
+    found = vx.sort([a, b, np.arange(4)], num_keys=2)
     assert [y.tolist() for y in found] == [[1, 1, 2, 2], [1.0, 2.0, 0.25, 0.5], [3, 1, 2, 0]]
+    mixed = vx.sort((a, b, np.arange(4)), num_keys=2, descending=[True, False])
+    assert mixed[2].tolist() == [2, 0, 3, 1]
+    stable = vx.sort([a, np.arange(4)], descending=True)
+    assert stable[1].tolist() == [0, 2, 1, 3]
     assert vx.lexsort([b, a]).tolist() == np.lexsort([b, a]).tolist()
+    square = vx.sort([vx.asarray([[2, 1], [0, 3]]), vx.asarray([[1, 2], [3, 4]])], None)
+    assert square[1].tolist() == [3, 2, 1, 4]
+
+
+def test_gradients_of_orders() -> None:
     x = RNG.normal(size=(3, 5))
-    check_gradient(lambda x: [vx.sort(x, 0), vx.sort(x, descending=True), vx.top_k(x, 2)[0]], x)
+    keys = RNG.permutation(15).reshape(3, 5)
+    check_gradient(
+        lambda x: [
+            vx.sort(x, 0),
+            vx.sort(x, descending=True),
+            vx.top_k(x, 2)[0],
+            vx.top_k(x, 1, 0, largest=False)[0],
+            vx.sort([keys, x * x], 0)[1],
+            vx.median(x, 1),
+            vx.partition(x, 2),
+        ],
+        x,
+    )
+    picked = vx.vmap(lambda x: vx.top_k(x, 2).values, in_axes=1, out_axes=1)(vx.asarray(x))
+    close(picked, vx.top_k(x, 2, 0).values)
+    square = vx.hessian(lambda x: vx.sum(vx.top_k(x**3, 2).values))(vx.asarray([1.0, 3.0, 2.0]))
+    close(square, np.diag([0.0, 18.0, 12.0]))
+
+
+def test_complex_numbers_are_ordered_by_their_parts() -> None:
+    parts = [-1.0, -0.0, 0.0, 2.0, math.inf, NAN]
+    x = np.array([a + 0j for a in parts for _ in parts], np.complex64)
+    x.imag = parts * 6
+    x = RNG.permutation(x)
+    got, want = np.asarray(vx.sort(x)), np.sort(x, kind="stable")
+    np.testing.assert_array_equal(got.real, want.real)
+    np.testing.assert_array_equal(got.imag, want.imag)
+    assert vx.argsort(x).tolist() == np.argsort(x, kind="stable").tolist()
+
+
+EXTREMES: dict[Any, list[Any]] = {
+    np.int32: [0, -1, 2**31 - 1, -(2**31), 0x7F800001, 0x7FC00000, -0x7FFFFF, 5],
+    np.uint32: [0, 1, 2**32 - 1, 2**31, 0x7F800001, 0xFFC00000, 0x7FFFFFFF, 5],
+    np.float32: [0.0, -0.0, NAN, -NAN, math.inf, -math.inf, 1e-40, -1e-40],
+    np.float64: [0.0, -0.0, NAN, -NAN, math.inf, -math.inf, 5e-324, -5e-324],
+    np.int8: [0, -1, 127, -128, 3, 3, 4, 5],
+}
+
+
+@pytest.mark.parametrize("dtype", list(EXTREMES))
+def test_the_greatest_and_the_least(dtype: Any) -> None:
+    row = RNG.permutation(np.array(EXTREMES[dtype] * 6, dtype))
+    up, down = np.argsort(row, kind="stable"), vx.argsort(row, descending=True)
+    many, few, least = vx.jit(
+        lambda x: (vx.top_k(x, 40), vx.top_k(x, 5), vx.top_k(x, 6, largest=False))
+    )(row)
+    assert many.indices.tolist() == down[:40].tolist()
+    assert few.indices.tolist() == down[:5].tolist()
+    assert least.indices.tolist() == up[:6].tolist()
+    close(few.values, row[np.asarray(few.indices)])
+
+
+def test_partitions() -> None:
+    x = RNG.normal(size=(4, 6))
+    for kth, axis in ((2, -1), (-2, 0), (7, None)):
+        want, along = np.partition(x, kth, axis), -1 if axis is None else axis
+        close(np.take(vx.partition(x, kth, axis), kth, along), np.take(want, kth, along))
+    at = vx.argpartition(x, 2)
+    close(vx.take_along_axis(x, at), np.sort(x))
 
 
 # search -------------------------------------------------------------------------------------------
@@ -172,12 +261,23 @@ def test_searchsorted(a: list[int], v: list[int], floating: bool) -> None:
             lambda xp, x, y: xp.searchsorted(x, y),
             lambda xp, x, y: xp.searchsorted(x, y, side="right"),
             lambda xp, x, y: xp.searchsorted(x, y[0]),
+            lambda xp, x, y: xp.searchsorted(x[::-1], y, "right", np.arange(x.size)[::-1].copy()),
             lambda xp, x, y: xp.isin(y, x),
             lambda xp, x, y: xp.isin(x, y, invert=True),
         ],
         x,
         y,
     )
+
+
+@pytest.mark.parametrize("method", ["scan", "compare_all", "sort"])
+def test_ways_to_search(method: Any) -> None:
+    for n in (0, 1, 50):
+        a, v = np.sort(RNG.integers(-9, 9, n)), RNG.integers(-11, 11, (3, 7))
+        sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+        for side in sides:
+            got = vx.searchsorted(a, v, side, method=method)
+            close(got, np.searchsorted(a, v, side))
 
 
 @given(lines())
@@ -276,15 +376,6 @@ def test_symbolic_sizes() -> None:
     assert shape(lambda x: vx.nonzero(x, size=3)[1], t) == "int32[3]"
 
 
-def test_cumulative_by_definition() -> None:
-    x = RNG.normal(size=(3, 7)).astype(np.float32)
-    kinds = ("sum", "prod", "max", "min", "logsumexp")
-    ways = (cumulative._by_definition, cumulative._scan)
-    for a, b in vx.jit(lambda x: [[way(kind, x, 1) for way in ways] for kind in kinds])(x):
-        close(a, b)
-    close(special.logsumexp(x, 1), vx.cumlogsumexp(x, 1)[:, -1])
-
-
 A = vx.zeros((2, 3))
 
 
@@ -297,13 +388,34 @@ A = vx.zeros((2, 3))
             " vx.vmap(vx.searchsorted)",
         ),
         (
+            lambda: vx.searchsorted(A[0], 1.0, method="tree"),  # type: ignore[arg-type]
+            "[verax-shape] searchsorted: 'tree' is no method\n"
+            '  fix: method="scan", "compare_all" or "sort"',
+        ),
+        (
+            lambda: vx.sort([A, A[0]]),
+            "[verax-shape] sort: float32[2,3] and float32[3] differ in shape",
+        ),
+        (
+            lambda: vx.sort([A, A], num_keys=3),
+            "[verax-shape] sort: 3 of 2 operands cannot be the keys\n  fix: num_keys=2",
+        ),
+        (
+            lambda: vx.sort([A, A], num_keys=2, descending=[True]),
+            "[verax-shape] sort: descending says 1 times of 2 keys whether they do",
+        ),
+        (
+            lambda: vx.partition(A, 3),
+            "[verax-shape] partition: dimension 1 of float32[2,3] has no element 3",
+        ),
+        (
             lambda: vx.top_k(A, 4),
             "[verax-shape] top_k: dimension 1 of float32[2,3] has 3 elements, not 4",
         ),
         (
-            lambda: vx.sort(vx.zeros(2, dtype=vx.complex64)),
-            "[verax-dtype] sort: complex numbers have no order, got complex64[2]\n  fix: sort of"
-            " absolute values: vx.sort(abs(x))",
+            lambda: vx.top_k(vx.zeros(2, dtype=vx.complex64), 1),
+            "[verax-dtype] top_k: complex numbers have no order, got complex64[2]\n  fix: top_k of"
+            " absolute values: vx.top_k(abs(x))",
         ),
         (
             lambda: vx.bincount(A, length=3),

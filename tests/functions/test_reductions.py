@@ -349,9 +349,9 @@ A = vx.zeros((2, 3))
             " dtype",
         ),
         (
-            lambda: vx.norm(A, 2),
-            "[verax-shape] norm: the matrix norm ord=2 needs the singular values\n  fix:"
-            " outside of staging, NumPy has them: np.linalg.norm(x, 2)",
+            lambda: vx.norm(A, 3),
+            "[verax-shape] norm: there is no matrix norm ord=3\n  fix: use 1, 2 or inf, their"
+            ' negatives, "fro" or "nuc"',
         ),
         (
             lambda: vx.glu(A),

@@ -220,8 +220,9 @@ def test_carries_that_do_not_fit() -> None:
     assert text(vx.StructureError, lambda: fori_loop(0, 3, lambda i, s: (s, s), X)).split("\n")[
         0
     ] == (
-        "[verax-structure] scan: test_carries_that_do_not_fit.<lambda>.<lambda> (test_control.py:L)"
-        " gives another carry than it takes: the trees differ at the root: a leaf,"
+        "[verax-structure] fori_loop: test_carries_that_do_not_fit.<lambda>.<lambda>"
+        " (test_control.py:L) gives another carry than it takes: the trees differ at the root: a"
+        " leaf,"
         " and a tuple of 2"
     )
     assert text(vx.StructureError, lambda: scan(lambda c, r: c, X, ROWS)).split("\n")[-1] == (

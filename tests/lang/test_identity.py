@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import functools
 import math
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
@@ -204,13 +205,9 @@ def test_arrays_in_lists_are_inputs() -> None:
     assert (first, float(f(ONE)), TOTAL.staged - before) == (6.0, 15.0, 1)
 
 
-class Plain:
-    def __init__(self, k: float) -> None:
-        self.k = k
-
-
 def test_what_may_change_unseen_is_staged_each_time_and_said() -> None:
-    thing = Plain(2.0)
+    thing = threading.local()
+    thing.k = 2.0
     f = vx.jit(lambda x: x * thing.k)
     first = float(f(ONE))
     thing.k = 3.0
@@ -218,7 +215,7 @@ def test_what_may_change_unseen_is_staged_each_time_and_said() -> None:
     info = f.cache_info()
     assert (info.hits, info.staged, info.forced) == (0, 2, 0)
     assert info.unkeyed == (
-        "thing, which <lambda> reads, is an object of class Plain, which can change unseen:"
+        "thing, which <lambda> reads, is an object of class _local, which can change unseen:"
         " make the class a vx.struct, or pass what the function needs as arguments"
     )
 

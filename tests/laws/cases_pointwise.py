@@ -19,6 +19,7 @@ from tests.laws.harness import Array, Case, Gen, Sample, numpy_dtype, type_of, w
 from verax.compiler.ir.dtypes import ALL, DType, bool_, complex128, float64, uint32
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.compiler.ops import arithmetic, bits, functions, pointwise
+from verax.compiler.ops.masked import MASKED
 from verax.compiler.ops.pointwise import TABLE, Pointwise
 from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
 from verax.compiler.ops.smooth import LOG_ADD_EXP, X_LOG1P_Y, X_LOG_Y
@@ -350,6 +351,13 @@ def make_select(g: Gen) -> Sample:
     return Sample(pointwise.SELECT, [g.array(shape, bool_), *values])
 
 
+def make_masked(g: Gen) -> Sample:
+    """Where the mask does not hold, what comes out is nobody's."""
+    dtype, shape = g.dtype(reversed(ALL)), g.shape()
+    values = [g.array(shape, dtype) for _ in range(2)]
+    return Sample(MASKED, [np.ones(values[0].shape, np.bool_), *values])
+
+
 def make_bitcast(g: Gen) -> Sample:
     plain = [d for d in reversed(ALL) if not d.is_bool and not d.is_complex]
     source = g.dtype(plain)
@@ -370,6 +378,7 @@ PARAMETERS = (
     Case("convert", make_convert, convert, ulps=1),
     Case("compare", make_compare, compare, derivative=False),
     Case("select", make_select, lambda op, c, x, y: np.where(c, widened(x), widened(y))),
+    Case("masked", make_masked, lambda op, c, x, y: widened(x)),
     Case("bitcast", make_bitcast, bitcast, derivative=False),
 )
 

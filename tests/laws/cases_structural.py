@@ -18,22 +18,27 @@ from verax.compiler.ir.dtypes import (
     bool_,
     complex64,
     complex128,
+    float8_e4m3fn,
+    float8_e5m2,
     float16,
     float32,
     float64,
+    int4,
     int8,
     int32,
     int64,
+    uint4,
     uint8,
     uint32,
 )
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.types import KeyType
-from verax.compiler.ops.barrier import Barrier, Fence, StopGradient
+from verax.compiler.ops.barrier import Barrier, Cut, Fence, StopGradient
 from verax.compiler.ops.contract import Contract, canonical
 from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet, front_of
 from verax.compiler.ops.layout import Iota, Reshape, Reverse
 from verax.compiler.ops.pointwise import NUMERIC, ORDERED
+from verax.compiler.ops.policies import Named
 from verax.compiler.ops.reduce import ArgReduce, Reduce
 from verax.compiler.ops.slicing import (
     Concatenate,
@@ -43,8 +48,9 @@ from verax.compiler.ops.slicing import (
     Part,
     Slice,
 )
-from verax.compiler.ops.sort import Sort
 
+NARROW: tuple[DType, ...] = (float8_e4m3fn, int4, float8_e5m2, uint4)
+"""Dtypes for storage; arithmetic on them rounds, or wraps, after each operation."""
 STORED: tuple[DType, ...] = (
     float64,
     float32,
@@ -56,6 +62,7 @@ STORED: tuple[DType, ...] = (
     uint8,
     int64,
     complex64,
+    *NARROW,
 )
 NUMBERS = tuple(d for d in STORED if d.kind in NUMERIC)
 ORDERABLE = (*[d for d in STORED if d.kind in ORDERED], int8, uint32)
@@ -353,7 +360,8 @@ def scatter(kind: str, dtypes: Sequence[DType], *, distinct: bool, name: str) ->
 
     def make(g: Gen) -> Sample:
         p = Places(g, least=0)
-        op = ScatterSet(kind, len(p.batch), len(p.sizes), *p.around)
+        unique = distinct and g.flag()
+        op = ScatterSet(kind, len(p.batch), len(p.sizes), *p.around, unique)
         dtype = g.dtype(dtypes)
         indices = p.distinct(g) if distinct else p.indices(g)
         return Sample(op, [g.array(p.array, dtype), g.array(p.window, dtype), *indices])
@@ -379,33 +387,6 @@ INDEXING = (
 )
 
 
-# sort --------------------------------------------------------------------------------------------
-
-
-def sort(g: Gen) -> Sample:
-    shape = g.shape(g.integer(1, 3))
-    keys = [g.dtype(ORDERABLE) for _ in range(g.integer(1, 3))]
-    payload = [g.dtype(STORED) for _ in range(g.integer(0, 2))]
-    few = not g.smooth and g.flag()  # many ties, for the keys that follow
-
-    def key(dtype: DType) -> Array:
-        low, high = (-1, 1) if few and dtype.is_integer else (None, None)
-        return g.array(shape, dtype, low, high, special=EDGES if dtype.is_float else ())
-
-    operands = [*map(key, keys), *[g.array(shape, d) for d in payload]]
-    return Sample(Sort(g.integer(0, len(shape) - 1), len(keys)), operands)
-
-
-def sort_reference(op: Op, *xs: Array) -> tuple[Array, ...]:
-    one = holds(op, Sort)
-    keys = [widened(x) for x in xs[: one.n_keys]]
-    order = np.lexsort(keys[::-1], axis=one.axis)
-    return tuple(np.take_along_axis(x, order, one.axis) for x in xs)
-
-
-SORT = (Case("sort", sort, sort_reference),)
-
-
 # barriers ----------------------------------------------------------------------------------------
 
 
@@ -420,15 +401,20 @@ def one_of_any_type(op: Op) -> Callable[[Gen], Sample]:
     return make
 
 
-def barrier(g: Gen) -> Sample:
+BARRIER = Barrier()
+
+
+def barrier(g: Gen, op: Op = BARRIER) -> Sample:
     count = g.integer(1, 3)
-    return Sample(Barrier(), [g.array(g.shape(), g.dtype(STORED)) for _ in range(count)])
+    return Sample(op, [g.array(g.shape(), g.dtype(STORED)) for _ in range(count)])
 
 
 BARRIERS = (
     Case("stop_gradient", one_of_any_type(StopGradient()), lambda op, x: x, derivative=False),
     Case("fence", one_of_any_type(Fence()), lambda op, x: x),
     Case("barrier", barrier, lambda op, *xs: xs),
+    Case("cut", lambda g: barrier(g, Cut()), lambda op, *xs: xs),
+    Case("named", one_of_any_type(Named("a")), lambda op, x: x),
 )
 
 
@@ -511,7 +497,6 @@ CASES: tuple[Case, ...] = (
     *SLICING,
     *REDUCTIONS,
     *INDEXING,
-    *SORT,
     *BARRIERS,
     *CONTRACTIONS,
 )

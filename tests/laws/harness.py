@@ -27,6 +27,7 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.types import ArrayType, KeyType, Type, has_tangent
 
 Array: TypeAlias = npt.NDArray[Any]
+Observe: TypeAlias = Callable[[Builder, Sequence[int]], Sequence[int]]
 T = TypeVar("T")
 
 
@@ -65,12 +66,15 @@ class Sample:
     Args:
         types: of the operands; to be given where one is a key, as ``uint32[..., 2]``.
         fixed: operands that are not differentiated, though their dtype would allow it.
+        observe: writes what the laws look at, of the op's results: where these are right in many
+            ways (eigenvectors, of which each may be turned), what all ways have in common.
     """
 
     op: Op
     operands: tuple[Array, ...] = attrs.field(converter=tuple_of)
     types: tuple[Type, ...] = attrs.field()
     fixed: tuple[int, ...] = ()
+    observe: Observe | None = None
 
     @types.default
     def _types(self) -> tuple[Type, ...]:
@@ -78,6 +82,12 @@ class Sample:
 
     @property
     def program(self) -> Program:
+        """The op, and what is observed of its results."""
+        return program_of(self.op, self.types, self.observe)
+
+    @property
+    def bare(self) -> Program:
+        """The op alone."""
         return program_of(self.op, self.types)
 
     @property
@@ -217,7 +227,7 @@ class Gen:
         options = tuple(options)
         wide = tuple(d for d in options if d in (float64, complex128))
         if self.smooth and wide:
-            return self.pick(wide)
+            options = wide
         return self.pick(options) if self.turn is None else options[self.turn % len(options)]
 
     def array(
@@ -291,10 +301,11 @@ def replay(log: Sequence[Any]) -> Callable[[Any], Any]:
 # programs and claims -----------------------------------------------------------------------------
 
 
-def program_of(op: Op, types: Sequence[Type]) -> Program:
-    """The program that applies op to inputs of these types."""
+def program_of(op: Op, types: Sequence[Type], observe: Observe | None = None) -> Program:
+    """The program that applies op to inputs of these types; ``observe`` may go on from there."""
     b = Builder()
-    return b.finish(b.emit_all(op, *[b.input(t) for t in types]))
+    ys: Sequence[int] = b.emit_all(op, *[b.input(t) for t in types])
+    return b.finish(ys if observe is None else observe(b, ys))
 
 
 Call: TypeAlias = tuple[Program, Sequence[Array]]

@@ -31,7 +31,7 @@ from tests.laws.harness import (
 )
 from verax.compiler.ir.dtypes import ALL
 from verax.compiler.ir.op import Dim, Factor, Factors, solve
-from verax.compiler.ir.program import Builder, Program
+from verax.compiler.ir.program import Builder, Program, rearrange
 from verax.compiler.ir.text import parse
 from verax.compiler.ir.types import ArrayType, KeyType, Type, has_tangent
 from verax.compiler.passes.jvp import jvp
@@ -45,6 +45,7 @@ State = Callable[[Case, Sequence[Sample], Draw], list[Claim]]
 ANY = Style()
 CUT = Style(sizes=(2, 4, 1, 8))
 SMOOTH = Style(sizes=(2, 1, 3, 0), max_rank=2, smooth=True)
+SMALL = Style(sizes=(2, 3, 1), max_rank=1, smooth=True)
 
 STEP = 1e-5  # of central differences in float64: their error is near 1e-10
 
@@ -56,6 +57,7 @@ class Law:
     Args:
         samples: how many that differ in values only.
         batch: how many draws are compiled together; they take the dtypes in turn.
+        rarity: how many times fewer examples it gets than the others.
         applies: to which cases.
     """
 
@@ -64,6 +66,7 @@ class Law:
     style: Style = ANY
     samples: int = 1
     batch: int = 3
+    rarity: int = 1
     applies: Callable[[Case], bool] = lambda case: True
 
 
@@ -175,6 +178,73 @@ def second_derivative(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim
     return [_difference_claim(case, what, q, [*one.operands, *vs], both, ws)]
 
 
+def third_derivative(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
+    """jvp of jvp of jvp is the difference of jvp of jvp, and what reverse modes give.
+
+    With a cotangent u and directions v, w, z, ``<u, D3 f(v, w, z)>`` is one number however its
+    derivatives are mixed: reverse over forward over reverse, and reverse over reverse over forward.
+    """
+    (one,) = s
+    if not one.inexact:
+        return []
+    mask, rng = some_active(one, draw), generator(draw)
+    p = inexact_outs(one.program)
+    second = push(push(p, mask), mask)
+    third = push(second, mask)
+    reverse_forward_reverse = pull(push(pull(p, mask), mask), mask)
+    reverse_reverse_forward = pull(pull(push(p, mask), mask), mask)
+    xs, at = one.operands, of(p.in_types, mask)
+    v, w, z = ([direction(rng, t) for t in at] for _ in range(3))
+    u = [direction(rng, cast(ArrayType, t)) for t in p.out_types]
+    ahead, behind = (moved(xs, mask, z, h) for h in (STEP, -STEP))
+
+    def check(outs: list[Array]) -> None:
+        parts = iter(outs)
+        d3, y1, y0 = (list(itertools.islice(parts, len(u))) for _ in range(3))
+        for got, plus, minus in zip(d3, y1, y0):
+            want = (plus - minus) / (2 * STEP)
+            assert_close(got, want, case.step, f"third derivative of {one} along {mask}")
+        for what in ("reverse over forward over reverse", "reverse over reverse over forward"):
+            back = list(itertools.islice(parts, len(z)))
+            assert_adjoint(d3, u, z, back, f"{what} of {one} along {mask}", 1e-9)
+
+    return [
+        Claim(
+            [
+                (third, [*xs, *v, *w, *z]),
+                (second, [*ahead, *v, *w]),
+                (second, [*behind, *v, *w]),
+                (reverse_forward_reverse, [*xs, *u, *w, *v]),
+                (reverse_reverse_forward, [*xs, *v, *u, *w]),
+            ],
+            check,
+        )
+    ]
+
+
+def inexact_outs(p: Program) -> Program:
+    """p without the results that have no tangent."""
+    return rearrange(p, range(p.n_in), [i for i, t in enumerate(p.out_types) if has_tangent(t)])
+
+
+def push(p: Program, mask: tuple[bool, ...]) -> Program:
+    """The inputs, directions of the first that are in the mask -> the tangents of all results."""
+    active = mask + (False,) * (p.n_in - len(mask))
+    q, _ = jvp(p, active, (True,) * len(p.outs))
+    return rearrange(q, range(q.n_in), range(len(p.outs), len(q.outs)))
+
+
+def pull(p: Program, mask: tuple[bool, ...]) -> Program:
+    """The inputs, cotangents of all results -> the cotangents of the first that are in the mask."""
+    lin = linearize(p, mask + (False,) * (p.n_in - len(mask)))
+    residuals = len(lin.forward.outs) - len(p.outs)
+    back = transpose(lin.linear, (False,) * residuals + (True,) * sum(mask))
+    b = Builder()
+    xs, us = [b.input(t) for t in p.in_types], [b.input(t) for t in p.out_types]
+    kept = b.inline(lin.forward, xs)[len(p.outs) :]
+    return b.finish(b.inline(back, [*kept, *of(us, lin.has_tangent)]))
+
+
 def transpose_is_adjoint(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
     """``<Jv, u> == <v, J'u>``, and Jv is what jvp gives; so also for the declared linear sets."""
     (one,) = s
@@ -235,11 +305,16 @@ def _linear_claim(
 
 
 def assert_adjoint(
-    jv: Sequence[Array], u: Sequence[Array], v: Sequence[Array], ju: Sequence[Array], what: str
+    jv: Sequence[Array],
+    u: Sequence[Array],
+    v: Sequence[Array],
+    ju: Sequence[Array],
+    what: str,
+    tolerance: float = 1e-11,
 ) -> None:
     left, right = pairing(jv, u), pairing(v, ju)
     scale = 1.0 + sum(float(np.sum(np.abs(a * b))) for a, b in zip([*jv, *v], [*u, *ju]))
-    assert abs(left - right) <= 1e-11 * scale, f"{what}: <Jv,u> = {left}, <v,J'u> = {right}"
+    assert abs(left - right) <= tolerance * scale, f"{what}: <Jv,u> = {left}, <v,J'u> = {right}"
 
 
 def vectorize_is_stack(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
@@ -295,7 +370,7 @@ def shards_glue(case: Case, s: Sequence[Sample], draw: Draw) -> list[Claim]:
 def _cut_claim(
     case: Case, one: Sample, f: Factors, env: Mapping[Factor, int], cut: dict[Factor, int]
 ) -> Claim:
-    p = one.program
+    p = one.bare
     shards = [dict(zip(cut, at)) for at in itertools.product(*[range(n) for n in cut.values()])]
     xts = [local_type(t, dims, env, cut) for t, dims in zip(one.types, f.ins)]
     yts = [local_type(t, dims, env, cut) for t, dims in zip(p.out_types, f.outs)]
@@ -404,6 +479,7 @@ LAWS = (
     Law("reference", agrees_with_reference, ANY, batch=len(ALL)),
     Law("jvp", jvp_is_difference, SMOOTH),
     Law("second", second_derivative, SMOOTH, applies=differentiable),
+    Law("third", third_derivative, SMALL, batch=2, rarity=2, applies=differentiable),
     Law("adjoint", transpose_is_adjoint, SMOOTH, applies=differentiable),
     Law("vectorize", vectorize_is_stack, ANY, samples=3, batch=2),
     Law("shards", shards_glue, CUT, batch=3),

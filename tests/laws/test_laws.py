@@ -9,14 +9,29 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.laws.cases_cumulative import CASES as CUMULATIVE
+from tests.laws.cases_fft import CASES as FFT
+from tests.laws.cases_linalg import CASES as LINALG
+from tests.laws.cases_order import CASES as ORDER
 from tests.laws.cases_pointwise import CASES as POINTWISE
+from tests.laws.cases_spectral import CASES as SPECTRAL
 from tests.laws.cases_structural import CASES as STRUCTURAL
+from tests.laws.cases_windows import CASES as WINDOWS
 from tests.laws.harness import Case, Claim, Limit, Sample, samples, settle
 from tests.laws.laws import LAWS, Law
 from verax.compiler.backend import backend
 from verax.compiler.ir.dtypes import ALL
 
-CASES: tuple[Case, ...] = (*POINTWISE, *STRUCTURAL)
+CASES: tuple[Case, ...] = (
+    *POINTWISE,
+    *STRUCTURAL,
+    *FFT,
+    *CUMULATIVE,
+    *ORDER,
+    *LINALG,
+    *SPECTRAL,
+    *WINDOWS,
+)
 EXAMPLES = max(2, settings().max_examples // 6)  # each is a batch of samples
 PHASES = (Phase.generate, Phase.shrink)
 
@@ -46,7 +61,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("case", "law"), PAIRS)
 def test_law(case: Case, law: Law) -> None:
-    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @settings(max_examples=max(1, EXAMPLES // law.rarity), phases=PHASES)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         if found := claims(case, law, data.draw):

@@ -41,6 +41,7 @@ from verax.compiler.ops.slicing import (
     Slice,
 )
 from verax.compiler.ops.sort import Sort
+from verax.compiler.ops.top_k import TopK
 from verax.compiler.passes.check import check
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.linearize import linearize
@@ -358,10 +359,17 @@ MESSAGES: tuple[tuple[Op, tuple[Type, ...], type[Exception], str], ...] = (
         "scatter_set takes operands of one dtype, got float32, float64",
     ),
     (
-        Sort(0, 1),
+        TopK(0, 1),
         (ArrayType((3,), complex64),),
         DTypeError,
-        "sort takes keys that have an order, got complex64[3]",
+        "top_k takes operands that have an order, got complex64[3]",
+    ),
+    (TopK(0, 4), (f32(3),), ShapeError, "top_k: dimension 0 of [3] has no 4 elements"),
+    (
+        Sort(0, 3),
+        (f32(3), f32(3)),
+        ShapeError,
+        "sort by 3 keys takes as many operands or more",
     ),
 )
 

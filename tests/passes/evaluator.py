@@ -17,14 +17,26 @@ from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import KeyType, Type
+from verax.compiler.ops.barrier import Barrier, Cut
 from verax.compiler.ops.contract import Contract
 from verax.compiler.ops.control import Call, Cond
+from verax.compiler.ops.custom import Custom, LinearMap
+from verax.compiler.ops.indexing import Gather, ScatterAdd, ScatterSet
 from verax.compiler.ops.layout import Iota, Reshape, Reverse
 from verax.compiler.ops.loops import Scan, While
+from verax.compiler.ops.masked import Masked
 from verax.compiler.ops.pointwise import Compare, Constant, Convert, Pointwise, Select
+from verax.compiler.ops.policies import Named
 from verax.compiler.ops.random import KeyData, KeyWrap
 from verax.compiler.ops.reduce import Reduce
-from verax.compiler.ops.slicing import Concatenate, Pad, Slice
+from verax.compiler.ops.remat import Remat
+from verax.compiler.ops.slicing import (
+    Concatenate,
+    DynamicSlice,
+    DynamicUpdateSlice,
+    Pad,
+    Slice,
+)
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -85,6 +97,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "not": np.invert, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
     "sqrt": np.sqrt, "logistic": special.expit, "pow": np.power, "floor": np.floor,
+    "clamp": lambda low, x, high: np.clip(x, low, high),
 }  # fmt: skip
 COMPARE: dict[str, Callable[..., Any]] = {
     "EQ": np.equal, "NE": np.not_equal, "LT": np.less, "LE": np.less_equal,
@@ -161,6 +174,66 @@ def _pad_axis(x: Array, axis: int, low: int, high: int, interior: int) -> Array:
     return np.asarray(y[tuple(at)])
 
 
+def _window(x: Array, sizes: Sequence[Any], starts: Sequence[Array]) -> tuple[slice, ...]:
+    """The window of these sizes (None for all) at these starts, which are moved into the array."""
+    at = iter(starts)
+    begin = [0 if n is None else int(np.clip(next(at), 0, m - n)) for n, m in zip(sizes, x.shape)]
+    return tuple([slice(i, i + (m if n is None else n)) for i, n, m in zip(begin, sizes, x.shape)])
+
+
+def _dynamic_slice(op: DynamicSlice, x: Array, *starts: Array) -> list[Any]:
+    return [x[_window(x, op.sizes, starts)]]
+
+
+def _dynamic_update_slice(
+    op: DynamicUpdateSlice, x: Array, part: Array, *starts: Array
+) -> list[Any]:
+    sizes = [n if i in op.dims else None for i, n in enumerate(part.shape)]
+    y = x.copy()
+    y[_window(x, sizes, starts)] = part
+    return [y]
+
+
+def _order(op: Any, ndim: int, n: int) -> list[int]:
+    """The order that brings the shared dimensions to the front, then the n of the places."""
+    b = op.lead + op.batch_dims
+    front = [*range(op.lead, b), *range(b + op.inner, b + op.inner + n)]
+    return [*front, *[k for k in range(ndim) if k not in front]]
+
+
+def _at(op: Any, x: Array, index: Sequence[Array]) -> tuple[Array, tuple[Array, ...]]:
+    """x in that order, and the places in it, clipped."""
+    x = x.transpose(_order(op, x.ndim, len(index)))
+    shape, b = index[0].shape, op.batch_dims
+    own = np.indices(shape, sparse=True)[:b]
+    sizes = x.shape[b : b + len(index)]
+    return x, (*own, *[np.clip(i, 0, n - 1) for i, n in zip(index, sizes)])
+
+
+def _gather(op: Gather, x: Array, *index: Array) -> list[Any]:
+    turned, places = _at(op, x, index)
+    y = turned[places]
+    return [y.transpose(np.argsort(_order(op, y.ndim, index[0].ndim - op.batch_dims)))]
+
+
+def _scatter(op: ScatterSet | ScatterAdd, x: Array, y: Array, *index: Array) -> list[Any]:
+    out = x.copy()
+    turned, places = _at(op, out, index)
+    rows = y.transpose(_order(op, y.ndim, index[0].ndim - op.batch_dims))
+    if isinstance(op, ScatterSet):
+        turned[places] = rows
+    else:
+        np.add.at(turned, places, rows)
+    return [out]
+
+
+def _scatter_add(op: ScatterAdd, y: Array, *index: Array) -> list[Any]:
+    at = index[0].ndim - op.batch_dims
+    first = op.lead + op.batch_dims + op.inner
+    shape = (*y.shape[:first], *cast(Any, op.sizes), *y.shape[first + at :])
+    return _scatter(op, np.zeros(shape, y.dtype), y, *index)
+
+
 def _iota(op: Iota) -> list[Any]:
     return [np.arange(cast(int, op.n)).astype(numpy_dtype(op.out_dtype))]
 
@@ -212,12 +285,24 @@ _RULES: dict[type[Op], Callable[..., Iterable[Any]]] = {
     Iota: _iota,
     Slice: _slice,
     Pad: _pad,
+    Gather: _gather,
+    ScatterSet: _scatter,
+    ScatterAdd: _scatter_add,
+    DynamicSlice: _dynamic_slice,
+    DynamicUpdateSlice: _dynamic_update_slice,
+    Masked: lambda op, p, x, y: [np.where(p, x, y)],
     Concatenate: lambda op, *xs: [np.concatenate(xs, op.axis)],
     Reduce: lambda op, x: [REDUCE[op.kind](x, axis=op.axes)],
     KeyData: lambda op, x: [x],
     KeyWrap: lambda op, x: [x],
     Call: lambda op, *xs: evaluate(op.program, xs),
+    Remat: lambda op, *xs: evaluate(op.program, xs),
+    Barrier: lambda op, *xs: xs,
+    Cut: lambda op, *xs: xs,
+    Named: lambda op, x: [x],
     Cond: _cond,
+    Custom: lambda op, *xs: evaluate(op.primal, xs),
+    LinearMap: lambda op, *xs: evaluate(op.forward(None), xs),
     While: _while,
     Scan: _scan,
 }

@@ -141,13 +141,13 @@ def test_vmap_of_a_decision_about_effects() -> None:
     )
 
 
-def test_reverse_mode_would_ask_a_loud_condition_again() -> None:
+def test_reverse_mode_would_repeat_the_effects_of_a_while() -> None:
     asks = written(f64())(loud(lambda x: x.lt(3.0)))
     quiet = written(f64())(lambda x: x * 2.0)
     p = written(f64())(lambda x: emit(While(asks, quiet, 0, 4), x))
     with pytest.raises(EffectError) as error:
         linearize(p, (True,))
     assert error.value.message == (
-        "reverse mode through a while loop asks its condition again after the last step: its "
-        "effects (noise) would be repeated"
+        "reverse mode through a while loop computes its steps again: its effects (noise) would "
+        "be repeated"
     )

@@ -23,7 +23,8 @@ from verax.compiler.ops.loops import Scan
 from verax.compiler.ops.pointwise import ADD, DIV, MUL, NEG, SUB, Compare, Convert, Term, splat
 from verax.compiler.ops.values import elements, weight
 from verax.compiler.passes.linearize import linearize
-from verax.compiler.passes.residuals import Plan, plan, price
+from verax.compiler.passes.prices import price
+from verax.compiler.passes.residuals import Plan, plan
 
 VECTOR, MATRIX = ArrayType((4,), float32), ArrayType((4, 4), float32)
 

@@ -12,7 +12,8 @@ from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.compiler.ops.bits import XOR
 from verax.compiler.ops.contract import Contract, broadcast, permute, total
 from verax.compiler.ops.control import Call, Cond
-from verax.compiler.ops.functions import EXP, LOG, SIN, SQRT, TANH
+from verax.compiler.ops.custom import Custom, LinearMap, Recur
+from verax.compiler.ops.functions import COS, EXP, LOG, SIN, SQRT, TANH
 from verax.compiler.ops.layout import Reshape
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Term, splat
@@ -280,6 +281,75 @@ def scan_in_scan(w: Term, c: Term, xs: Term) -> list[Term]:
     return emit(Scan(pass_over, 1, 1, 2), w, c, xs)
 
 
+# declared derivatives ----------------------------------------------------------------------------
+
+PAIR = (f64(3), f64(3))
+
+
+@written(*PAIR)
+def wave(x: Term, y: Term) -> Term:
+    return x.apply(SIN) * y
+
+
+@written(*PAIR, *PAIR)
+def wave_push(c: Term, s: Term, dx: Term, dy: Term) -> Term:
+    return c * dx + s * dy
+
+
+@written(*PAIR, f64(3))
+def wave_pull(c: Term, s: Term, ct: Term) -> list[Term]:
+    return [c * ct, s * ct]
+
+
+@written(*PAIR, *PAIR)
+def wave_rule(x: Term, y: Term, dx: Term, dy: Term) -> list[Term]:
+    known = (x.apply(COS) * y, x.apply(SIN))
+    (z,) = emit(Recur(0, PAIR, (f64(3),), "wave"), x, y)
+    return [z, *emit(LinearMap(wave_push, wave_pull, 2), *known, dx, dy)]
+
+
+WAVE = Custom(wave, wave_rule, 0, "wave")
+
+
+@written(*PAIR)
+def declared(x: Term, y: Term) -> list[Term]:
+    (z,) = emit(WAVE, x * 2.0, y)
+    return [z, *emit(WAVE, z, zeros(x, f64(3)) + 1.5)]
+
+
+@written(*PAIR)
+def declared_step(c: Term, x: Term) -> list[Term]:
+    (z,) = emit(WAVE, c, x)
+    return [z + c, z]
+
+
+@written(f64(3), f64(4, 3))
+def scan_of_declared(c: Term, xs: Term) -> list[Term]:
+    return emit(Scan(declared_step, 0, 1, 4), c, xs)
+
+
+def _turned(sign: float, rule: Custom | None) -> Program:
+    """The rule of sin or cos, by the other one, which refers back to the first."""
+
+    @written(f64(3), f64(3))
+    def write(x: Term, dx: Term) -> list[Term]:
+        (y,) = emit(Recur(0, (f64(3),), (f64(3),), "self"), x)
+        op = Recur(1, (f64(3),), (f64(3),), "other") if rule is None else rule
+        return [y, emit(op, x)[0] * dx * sign]
+
+    return write
+
+
+COSINE = Custom(written(f64(3))(lambda x: x.apply(COS)), _turned(-1.0, None), 0, "cosine")
+SINE = Custom(written(f64(3))(lambda x: x.apply(SIN)), _turned(1.0, COSINE), 0, "sine")
+
+
+@written(f64(3))
+def each_other(x: Term) -> list[Term]:
+    """Two rules that use each other."""
+    return emit(SINE, x * x)
+
+
 # keys --------------------------------------------------------------------------------------------
 
 
@@ -351,6 +421,7 @@ SMOOTH: dict[str, Program] = {
     "rnn": rnn, "backwards": backwards, "no steps": no_steps, "from zero": from_zero,
     "chain of carries": chain_of_carries, "scan of cond": scan_of_cond,
     "while in scan": while_in_scan, "scan in scan": scan_in_scan,
+    "declared": declared, "scan of declared": scan_of_declared, "each other": each_other,
     "noisy": noisy, "over keys": over_keys, "key choice": key_choice, "key loop": key_loop,
 }  # fmt: skip
 """Programs that are differentiable in their float64 inputs at the points that the tests take."""

@@ -17,7 +17,7 @@ from tests.passes.evaluator import evaluate, random_inputs
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Equation, Program
 from verax.compiler.ir.types import KeyType, Type
-from verax.compiler.ops.barrier import Barrier, StopGradient
+from verax.compiler.ops.barrier import Barrier, Cut, StopGradient
 from verax.compiler.ops.collective import (
     AllGather,
     AllReduce,
@@ -325,6 +325,7 @@ _RULES: dict[type[Op], Callable[..., list[Any]]] = {
     Sort: _sort,
     ArgReduce: _arg_reduce,
     Barrier: lambda op, *xs: list(xs),
+    Cut: lambda op, *xs: list(xs),
     StopGradient: lambda op, *xs: list(xs),
     Shard: lambda op, x: [x],
 }
