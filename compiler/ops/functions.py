@@ -81,7 +81,7 @@ EXP: Pointwise = define(
 EXPM1: Pointwise = define(
     "expm1", "stablehlo.exponential_minus_one", 1, INEXACT, [lambda t, y, x: t * (y + 1)],
     safe=(0,),
-)
+)  # fmt: skip
 LOG: Pointwise = define("log", "stablehlo.log", 1, INEXACT, [lambda t, y, x: t / x], safe=(1,))
 LOG1P: Pointwise = define(
     "log1p", "stablehlo.log_plus_one", 1, INEXACT, [lambda t, y, x: t / (x + 1)], safe=(0,)
@@ -186,24 +186,16 @@ ERFC: Pointwise = define(
     write=through_float32("chlo.erfc", *FLOAT8),
 )  # fmt: skip
 ERF_INV: Pointwise = define(
-    "erf_inv",
-    "chlo.erf_inv",
-    1,
-    REAL,
-    [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI],
+    "erf_inv", "chlo.erf_inv", 1, REAL, [lambda t, y, x: t * (y * y).apply(EXP) * HALF_ROOT_PI],
     safe=(0,),
-)
+)  # fmt: skip
 LGAMMA: Pointwise = define(
     "lgamma", "chlo.lgamma", 1, REAL, [lambda t, y, x: t * x.apply(DIGAMMA)], safe=(1,)
 )
 DIGAMMA: Pointwise = define(
-    "digamma",
-    "chlo.digamma",
-    1,
-    REAL,
-    [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)],
+    "digamma", "chlo.digamma", 1, REAL, [lambda t, y, x: t * x.like(1).apply(POLYGAMMA, x)],
     safe=(1,),
-)
+)  # fmt: skip
 POLYGAMMA: Pointwise = define(
     "polygamma", "chlo.polygamma", 2, REAL,
     [lambda t, y, n, x: no_order(), lambda t, y, n, x: t * (n + 1).apply(POLYGAMMA, x)],

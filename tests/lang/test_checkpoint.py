@@ -75,7 +75,7 @@ def test_recomputation_is_visible() -> None:
 
     plain = products(vx.value_and_grad(lambda ws, x: loss(block, ws, x)), W, X)
     # the result is the loss too, so that both layers run forward, and once more
-    assert [plain, *map(count, POLICIES)] == [11, 15, 15, 11, 11, 11, 13, 11]
+    assert [plain, *map(count, POLICIES)] == [11, 15, 15, 11, 11, 11, 15, 11]
     assert count(None, prevent_cse=False) == 11
 
 
@@ -124,8 +124,8 @@ def test_what_checkpoint_refuses() -> None:
     ]
     text = message(vx.StructureError, lambda: vx.checkpoint(block, static_argnums=3)(W[0], X))
     assert text.split("\n")[0] == (
-        "[verax-structure] checkpoint of block (test_checkpoint.py:L): static_argnums names argument"
-        " 3, and the call has 2 positional arguments"
+        "[verax-structure] checkpoint of block (test_checkpoint.py:L): static_argnums names"
+        " argument 3, and the call has 2 positional arguments"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_budget_that_cannot_be_met() -> None:
     assert first.endswith(", largest there:")
     assert "memory allows 100,000; the predicted peak is" in first
     assert rows[0].split(maxsplit=1)[1] == (
-        "float32[512,128] x8  test_checkpoint.py:L: x = vx.tanh(x @ ws[i])"
+        "float32[512,128] x6  test_checkpoint.py:L: x = vx.tanh(x @ ws[i])"
     )
     assert at.startswith("  at test_checkpoint.py:L: ")
     assert fix.startswith("  fix: allow memory=")

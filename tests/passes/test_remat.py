@@ -285,7 +285,7 @@ def test_what_cannot_fit_is_refused() -> None:
     assert error.value.message == (
         "the gradient needs 256,010 bytes beside its arguments, however much is computed again, and"
         " memory allows 1,000; the predicted peak is 204,808, largest there:\n"
-        "          98,304  float64[64,32] x6\n"
+        "          81,920  float64[64,32] x5\n"
         "          40,960  float64[32,32] x5\n"
         "               8  float64[]"
     )
