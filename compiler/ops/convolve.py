@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TypeAlias, cast
 
 from verax.compiler.ir.dtypes import DType
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.op import (
     Again,
     Dim,
@@ -35,6 +35,7 @@ from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type, has_tangent
 from verax.compiler.ops.contract import Labels, widen
 from verax.compiler.ops.convolve_text import direct, program
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Reverse
 from verax.compiler.ops.pointwise import NUMERIC, add_any, one_dtype
 from verax.compiler.ops.slide import Slide
@@ -106,8 +107,7 @@ class Convolve(Op, name="convolve"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         one_dtype("convolve", ts)
-        if ts[0].dtype.kind not in NUMERIC:
-            raise DTypeError(f"convolve takes numbers, got {ts[0]}")
+        check_kind(self.name, NUMERIC, ts[0])
         return self.out_dtype or ts[0].dtype
 
     local = same_locally

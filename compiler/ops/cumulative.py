@@ -20,7 +20,6 @@ from functools import lru_cache
 from typing import cast
 
 from verax.compiler.ir.dtypes import DType
-from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ir.op import (
     Again,
     Emitter,
@@ -36,6 +35,7 @@ from verax.compiler.ir.types import ArrayType, Type, has_tangent
 from verax.compiler.ops.arithmetic import MAX, MIN
 from verax.compiler.ops.barrier import Fence
 from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Reshape, within
 from verax.compiler.ops.places import given, move
 from verax.compiler.ops.pointwise import (
@@ -196,11 +196,7 @@ class Cumulative(Running, name="cumulative"):
         assert self.kind in COMBINE, self.kind
 
     def dtype(self, *ts: ArrayType) -> DType:
-        takes = TAKES[self.kind]
-        if ts[0].dtype.kind not in takes:
-            raise DTypeError(
-                f"cumulative {self.kind} takes {' or '.join(takes)} operands, got {ts[0]}"
-            )
+        check_kind(f"cumulative {self.kind}", TAKES[self.kind], ts[0])
         return ts[0].dtype
 
     def along(self, axis: int) -> Cumulative:
@@ -293,8 +289,7 @@ class Recurrence(Running, name="recurrence"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         one_dtype(self.name, ts)
-        if ts[0].dtype.kind not in NUMERIC:
-            raise DTypeError(f"recurrence takes {' or '.join(NUMERIC)} operands, got {ts[0]}")
+        check_kind(self.name, NUMERIC, ts[0])
         return ts[0].dtype
 
     def along(self, axis: int) -> Recurrence:

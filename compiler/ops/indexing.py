@@ -29,6 +29,7 @@ from verax.compiler.ir.types import ArrayType, Type, has_tangent
 from verax.compiler.ops.arithmetic import CLAMP
 from verax.compiler.ops.bits import AND
 from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Iota, Movement, Reshape
 from verax.compiler.ops.places import (
     MODES,
@@ -204,8 +205,7 @@ class ScatterAdd(Movement, name="scatter_add"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         check_index_dtype(self, ts[1:])
-        if ts[0].dtype.kind not in NUMERIC:
-            raise DTypeError(f"scatter_add takes numbers, got {ts[0]}")
+        check_kind(self.name, NUMERIC, ts[0])
         return ts[0].dtype
 
     local = same_locally

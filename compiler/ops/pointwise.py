@@ -34,6 +34,7 @@ from verax.compiler.ir.op import (
 from verax.compiler.ir.program import Builder
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type, has_tangent
+from verax.compiler.ops.kinds import check_kind
 
 REAL = ("float",)
 INEXACT = ("float", "complex")
@@ -194,13 +195,7 @@ class Pointwise(Elementwise, name="pointwise"):
     def dtype(self, *ts: ArrayType) -> DType:
         entry = self.entry
         one_dtype(self.fn, ts)
-        if ts[0].dtype.kind not in entry.takes:
-            raise DTypeError(
-                f"{self.fn} takes {' or '.join(entry.takes)} operands, got {ts[0]}",
-                fix="convert the operand first: x.astype(vx.float32)"
-                if "float" in entry.takes
-                else None,
-            )
+        check_kind(self.fn, entry.takes, ts[0])
         return entry.result(ts[0].dtype)
 
     def tangent(self, b: Builder, xs: Slots, ys: Slots, ts: MaybeSlots) -> list[int | None]:

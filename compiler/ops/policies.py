@@ -89,7 +89,7 @@ RULES: Mapping[str, Rule] = {
     ),
 }
 ON_NAMES = ("save_only_these_names", "save_anything_except_these_names")
-NOTHING = Policy("nothing_saveable")
+NOTHING, EVERYTHING = Policy("nothing_saveable"), Policy("everything_saveable")
 
 
 def policy_of(given: object) -> Policy:

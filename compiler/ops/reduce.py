@@ -34,6 +34,7 @@ from verax.compiler.ir.sizes import Poly, Shape, Size
 from verax.compiler.ir.types import ArrayType, has_tangent
 from verax.compiler.ops.bits import OR
 from verax.compiler.ops.contract import broadcast, canonical, total
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Iota, Reshape, check_axes, within
 from verax.compiler.ops.places import greatest
 from verax.compiler.ops.pointwise import (
@@ -90,10 +91,7 @@ class Reduce(Op, name="reduce"):
         return Factors((ins,), (kept,), dict.fromkeys(self.axes, self.kind))
 
     def dtype(self, *ts: ArrayType) -> DType:
-        if ts[0].dtype.kind not in TAKES[self.kind]:
-            raise DTypeError(
-                f"reduce {self.kind} takes {' or '.join(TAKES[self.kind])} operands, got {ts[0]}"
-            )
+        check_kind(f"reduce {self.kind}", TAKES[self.kind], ts[0])
         return ts[0].dtype
 
     local = same_locally
@@ -276,11 +274,7 @@ class ArgReduce(Op, name="arg_reduce"):
         return Factors((ins,), (kept,), whole=frozenset({self.axis}))
 
     def dtype(self, *ts: ArrayType) -> DType:
-        if ts[0].dtype.kind not in ORDERED:
-            raise DTypeError(
-                f"{self.kind} takes operands that have an order, got {ts[0]}",
-                fix="compare absolute values: abs(x)" if ts[0].dtype.is_complex else None,
-            )
+        check_kind(self.kind, ORDERED, ts[0])
         return self.out_dtype
 
     tangent = no_tangent

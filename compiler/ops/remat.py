@@ -32,7 +32,7 @@ from verax.compiler.ops.control import (
     with_outs,
     with_tangents,
 )
-from verax.compiler.ops.policies import RULES, Policy
+from verax.compiler.ops.policies import EVERYTHING, RULES, Policy
 
 
 class Remat(Control, name="remat"):
@@ -75,7 +75,8 @@ class Remat(Control, name="remat"):
 
     def split(self, b: Builder, xs: MaybeSlots, again: Again) -> Halves:
         unknown = tuple([x is None for x in xs])
-        policy = Policy(self.policy, self.names)
+        rule = Policy(self.policy, self.names)
+        policy = None if rule == EVERYTHING else rule  # then the cheapest choice is allowed
         known, linear, unknown_out = again(self.program, unknown, (), (), policy)
         own = unknown_out.count(False)
         outs, sources = route(known, own)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import cast
 
 from verax.compiler.ir.dtypes import DType, float32, int32, uint32
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.op import (
     Again,
     Emitter,
@@ -32,6 +32,7 @@ from verax.compiler.ir.types import ArrayType, Type, has_tangent
 from verax.compiler.ops.bits import XOR, Bitcast
 from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.indexing import take_along
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Iota, within
 from verax.compiler.ops.places import greatest, move
 from verax.compiler.ops.pointwise import ORDERED, Term
@@ -72,11 +73,7 @@ class TopK(Op, name="top_k"):
         return values, ArrayType(places.shape, int32)
 
     def dtype(self, *ts: ArrayType) -> DType:
-        if ts[0].dtype.kind not in ORDERED:
-            raise DTypeError(
-                f"top_k takes operands that have an order, got {ts[0]}",
-                fix="compare absolute values: abs(x)",
-            )
+        check_kind(self.name, ORDERED, ts[0])
         return ts[0].dtype
 
     local = same_locally

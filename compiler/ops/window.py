@@ -33,6 +33,7 @@ from verax.compiler.ir.op import (
 from verax.compiler.ir.program import Builder
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type, has_tangent
+from verax.compiler.ops.kinds import check_kind
 from verax.compiler.ops.layout import Movement
 from verax.compiler.ops.places import given
 from verax.compiler.ops.pointwise import NUMERIC, ORDERED
@@ -160,8 +161,7 @@ class ArgReduceWindow(Windowed, name="arg_reduce_window"):
         return Factors((self.dims("x"),), (self.dims("p"),), {}, self.whole("x", "p"), sizes)
 
     def dtype(self, *ts: ArrayType) -> DType:
-        if ts[0].dtype.kind not in ORDERED:
-            raise DTypeError(f"{self.name} takes operands that have an order, got {ts[0]}")
+        check_kind(self.name, ORDERED, ts[0])
         return int32
 
     tangent = no_tangent
@@ -239,8 +239,7 @@ class ScatterWindow(Windowed, Movement, name="scatter_window"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         check_index(self, ts[1])
-        if ts[0].dtype.kind not in NUMERIC:
-            raise DTypeError(f"{self.name} takes numbers, got {ts[0]}")
+        check_kind(self.name, NUMERIC, ts[0])
         return ts[0].dtype
 
     def transpose(

@@ -115,12 +115,12 @@ class Row(NamedTuple):
     """Values of one type that one line of the user's makes."""
 
     nbytes: int
-    count: int
+    times: int
     type: str
     line: str
 
     def __str__(self) -> str:
-        times = f" x{self.count}" if self.count > 1 else ""
+        times = f" x{self.times}" if self.times > 1 else ""
         return f"{self.nbytes:>14,}  {self.type}{times}  {self.line}".rstrip()
 
 
@@ -152,7 +152,8 @@ def computed_again(p: Program) -> list[int]:
 
     What costs nothing is not told.
     """
-    same, found = aliases(p), []
+    same = aliases(p)
+    found: list[int] = []
     first: dict[object, int] = {}
     for op, xs, at, count, _ in p.equations:
         key = (op, tuple([same[x] for x in xs]))

@@ -12,6 +12,7 @@ from verax.compiler.ir.span import Span, places
 
 PASSED: dict[str, frozenset[str]] = {
     "jvp": frozenset(),
+    "jet": frozenset(),
     "transpose": frozenset(),
     "vmap": frozenset(),
 }

@@ -17,7 +17,7 @@ from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span
 from verax.compiler.ops.control import Control, Operand
-from verax.compiler.ops.policies import Policy
+from verax.compiler.ops.policies import EVERYTHING, Policy
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.residuals import Plan, allowed, plan
 
@@ -60,11 +60,19 @@ class _Late(NamedTuple):
 
 
 @lru_cache(4096)
-def linearize(p: Program, active: tuple[bool, ...]) -> Linearized:
-    """The program with its residuals, and its derivative as a linear program."""
+def linearize(p: Program, active: tuple[bool, ...], *, together: bool = False) -> Linearized:
+    """The program with its residuals, and its derivative as a linear program.
+
+    Args:
+        p: the program.
+        active: which inputs have a tangent.
+        together: both are written into one program, where nothing is computed twice: then there is
+            no choice of what is kept.
+    """
     tangents, out = jvp(p, active)
     unknown = (False,) * p.n_in + (True,) * sum(active)
-    h = split(tangents, unknown, (False,) * len(p.outs) + (True,) * sum(out))
+    force = (False,) * len(p.outs) + (True,) * sum(out)
+    h = split(tangents, unknown, force, policy=EVERYTHING if together else None)
     return Linearized(h.known, h.linear, out)
 
 
@@ -97,7 +105,7 @@ def split(
         needed.update(eq.operands)
     costly = {s for s, d in zip(known, dear) if d and s is not None}
     wanted = [s for s in needed if s >= 0]
-    if policy is None or policy.rule == "everything_saveable":
+    if policy is None:
         kept = plan(b, wanted, own, costly)
     else:
         kept = allowed(b, wanted, policy)

@@ -2,10 +2,10 @@
 
 Counted are results and temporaries; arguments belong to the caller. XLA writes values into memory
 where a kernel ends: pointwise chains, broadcasts and constants are computed where they are used
-(the roles of fence.py), and keep alive what they read; an operation that makes a kernel by itself may take the place
-of an operand. A product needs a copy of a left operand
-whose summed dimension does not stand last. XLA starts what is ready first, breadth first, so that
-only barriers hold anything back: that order is followed here.
+(the roles of fence.py), and keep alive what they read; an operation that makes a kernel by itself
+may take the place of an operand. A product needs a copy of a left operand whose summed dimension
+does not stand last. XLA starts what is ready first, breadth first, so that only barriers hold
+anything back: that order is followed here.
 
 Law: on the programs of the tests the prediction is within a factor of 1.5 of XLA's own layout.
 """

@@ -93,7 +93,7 @@ def _differentiated(
     def value_and_grad_f(*args: Any, **kwargs: Any) -> Any:
         xs, tree = arrays(chosen.pick(args, f, what), f)
         check_inputs(xs, lambda i: chosen.path(f, tree, i), what, holomorphic)
-        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f, change)
+        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f, change, together=True)
         _check_loss(d, f, what, has_aux, holomorphic)
         loss = d.ys[0]
         if d.has_tangent[0]:
@@ -120,7 +120,10 @@ def check_inputs(
                 " to which arguments",
             )
         if holomorphic and not x.type.dtype.is_complex:
-            raise DerivativeError(f"holomorphic=True, and {path(i)} is {x.type}, not complex")
+            raise DerivativeError(
+                f"{what} with holomorphic=True, and {path(i)} is {x.type}, not complex",
+                fix="convert it, x.astype(vx.complex64), or leave holomorphic=True out",
+            )
 
 
 def _check_loss(d: Derived, f: object, what: str, has_aux: bool, holomorphic: bool) -> None:

@@ -110,7 +110,7 @@ def _jacobian(
     def jacobian_f(*args: Any, **kwargs: Any) -> Any:
         xs, tree = arrays(chosen.pick(args, f, what), f)
         check_inputs(xs, lambda i: chosen.path(f, tree, i), what, holomorphic)
-        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f)
+        d = derived(chosen.bind(f, args, kwargs), xs, tree, what, f, together=True)
         out_tree = without_aux(f, d.staged.out_tree, has_aux, what)
         n = out_tree.n_leaves
         own = d._replace(ys=d.ys[:n], has_tangent=d.has_tangent[:n], linear=first_outs(d, n))

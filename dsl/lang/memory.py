@@ -125,7 +125,7 @@ class MemoryPlan(NamedTuple):
     alive: tuple[Row, ...]
     again: tuple[Row, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [
             f"predicted peak {self.peak:,} bytes, of which results {self.results:,};"
             f" beside them arguments {self.arguments:,}",
@@ -135,8 +135,6 @@ class MemoryPlan(NamedTuple):
             *map(str, self.again),
         ]
         return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 def memory_plan(f: Function, *args: Any, **kwargs: Any) -> MemoryPlan:

@@ -2,7 +2,8 @@
 
 Conventions: integers and keys have no tangent, which is written None. For complex numbers, ``jvp``
 pushes v to f'(x) v, and pullbacks are its transpose without conjugation: for a real loss L of
-z = x + iy, grad gives dL/dx - i dL/dy, as JAX does; ``z - step * conj(grad)`` descends.
+z = x + iy, grad gives dL/dx - i dL/dy, as JAX does; ``z - step * conj(grad)`` descends
+(docs/complex.md).
 """
 
 from __future__ import annotations
@@ -67,13 +68,20 @@ def derived(
     what: str,
     of: object,
     change: Callable[[Program], Program] | None = None,
+    *,
+    together: bool = False,
 ) -> Derived:
-    """Run f and its linearization on values in the open scope; ``change`` rewrites f before."""
+    """Run f and its linearization on values in the open scope.
+
+    Args:
+        change: rewrites f before.
+        together: the linear program is run in this scope too, and does not leave it.
+    """
     s = staged(f, xs, tree, what, of)
     if change is not None:
         s = s._replace(program=change(s.program))
     active = tuple([has_tangent(x.type) for x in xs])
-    lin = linearize_pass(s.program, active + (False,) * len(s.captured))
+    lin = linearize_pass(s.program, active + (False,) * len(s.captured), together=together)
     ys = invoke(lin.forward, [*xs, *s.captured])
     n = len(s.program.outs)
     spend_results(s, ys[:n])

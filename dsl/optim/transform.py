@@ -5,18 +5,20 @@ Source of the shape of this library: the pair ``(init, update)`` of optax.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from verax.compiler.ir.dtypes import float32, int32
+from verax.compiler.ir.dtypes import DType, float32, int32
 from verax.dsl.lang import tree
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import zeros, zeros_like
-from verax.dsl.lang.elementwise import minimum, sqrt
+from verax.dsl.lang.dtypes import promote_types
+from verax.dsl.lang.elementwise import expm1, minimum, sqrt
 from verax.dsl.lang.promotion import asarray, convert
 from verax.dsl.lang.reductions import sum as array_sum
 from verax.dsl.lang.struct import struct
-from verax.dsl.optim.schedule import Schedule, constant
+from verax.dsl.optim.schedule import Schedule
 from verax.sharding.errors import VeraxError
 
 Params = TypeVar("Params")
@@ -53,10 +55,10 @@ def apply_updates(params: Params, updates: Any) -> Params:
 
 
 def global_norm(updates: Any) -> AnyArray:
-    """The Euclidean norm of all leaves together: a float32 scalar."""
+    """The Euclidean norm of all leaves together: a scalar of float32, or of float64 if one is."""
     total: AnyArray = asarray(0.0, float32)
     for leaf in tree.leaves(updates):
-        wide = convert(leaf, float32)
+        wide = convert(leaf, promote_types(leaf.dtype, float32))
         total = total + array_sum(wide * wide)
     return sqrt(total)
 
@@ -114,16 +116,21 @@ def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Tran
         count = state.count + 1
         mean = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, updates)
         square = tree.map(lambda s, g: b2 * s + (1 - b2) * (g * g), state.square, updates)
-        steps = convert(count, float32)
-        first, second = 1 - asarray(b1, float32) ** steps, 1 - asarray(b2, float32) ** steps
+        dtypes = list(dict.fromkeys([m.dtype for m in tree.leaves(mean)]))
+        first = {d: _bias(b1, count, d) for d in dtypes}
+        second = {d: _bias(b2, count, d) for d in dtypes}
         scaled = tree.map(
-            lambda m, s: (m / convert(first, m.dtype)) / (sqrt(s / convert(second, s.dtype)) + eps),
-            mean,
-            square,
+            lambda m, s: (m / first[m.dtype]) / (sqrt(s / second[s.dtype]) + eps), mean, square
         )
         return scaled, AdamState(count, mean, square)
 
     return Transform(init, update)
+
+
+def _bias(b: float, count: AnyArray, dtype: DType) -> AnyArray:
+    """``1 - b**count``, in float32 or better: exact also where b is close to 1."""
+    rate = math.log(b) if b > 0 else -math.inf
+    return convert(-expm1(convert(count, promote_types(dtype, float32)) * rate), dtype)
 
 
 def trace(decay: float, *, nesterov: bool = False) -> Transform:
@@ -144,13 +151,14 @@ def trace(decay: float, *, nesterov: bool = False) -> Transform:
 
 def scale_by_schedule(rate: float | Schedule) -> Transform:
     """Multiply by ``-rate``, a number or a function of the step: the last link of an optimiser."""
-    schedule = constant(rate) if isinstance(rate, int | float) else rate
 
     def init(params: Any) -> AnyArray:
         return zeros((), dtype=int32)
 
     def update(updates: Any, state: AnyArray, params: Any) -> tuple[Any, AnyArray]:
-        factor = -schedule(state)
+        if isinstance(rate, int | float):
+            return tree.map(lambda u: u * -float(rate), updates), state + 1
+        factor = -rate(state)
         return tree.map(lambda u: u * convert(factor, u.dtype), updates), state + 1
 
     return Transform(init, update)

@@ -62,6 +62,9 @@ class Jax:
     def trace(self, f: Any, args: Any) -> Any:
         return jax.jit(lambda *a: f(*a)).trace(*args)
 
+    def fresh(self) -> None:
+        """A new function is traced anew anyway."""
+
     def stage(self, f: Any, args: Any) -> int:
         return equations(self.trace(f, args).jaxpr.jaxpr)
 

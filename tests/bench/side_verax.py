@@ -59,15 +59,18 @@ class Verax:
     def value_and_grad(self, f: Any) -> Any:
         return vx.value_and_grad(f)
 
-    def program(self, f: Any, args: Any) -> vx.Program:
+    def fresh(self) -> None:
         for memo in MEMOS:
             memo.cache_clear()
+
+    def program(self, f: Any, args: Any) -> vx.Program:
         return vx.jit(lambda *a: f(*a)).stage(*args)
 
     def stage(self, f: Any, args: Any) -> int:
         return len(self.program(f, args))
 
     def lower(self, f: Any, args: Any, repeat: int) -> float:
+        self.fresh()
         p = self.program(f, args)
         return workloads.best(lambda: module(p), repeat)
 

@@ -126,60 +126,65 @@ class Ways:
         xs, rng = self.xs, np.random.default_rng(0)
         v, w = direction(rng, xs), direction(rng, xs)
         u = [rng.standard_normal(np.shape(y)) for y in smooth(self.call(*xs))]
+        all_ways = vx.jit(Derivatives(self, u, v, w).all)
+        got = all_ways(*xs)
 
-        def weighed(*xs: Tree) -> Any:
-            return pairing(smooth(self.call(*xs)), u)
+        def quotient(name: str, along: Tree) -> Any:
+            ahead, behind = [all_ways(*self.moved(along, h))[name] for h in (STEP, -STEP)]
+            return (np.asarray(ahead) - np.asarray(behind)) / (2 * STEP)
 
-        def slope(*xs: Tree) -> Any:
-            return vx.jvp(weighed, xs, v)[1]
+        def agree(name: str, want: Any, tolerance: float) -> None:
+            if name in got:
+                close(got[name], want, tolerance, name)
 
-        def gradient(*xs: Tree) -> Tree:
-            return vx.grad(weighed, argnums=tuple(range(len(xs))))(*xs)
-
-        self._first(weighed, slope, gradient, v)
+        agree("jvp", quotient("value", v), self.case.step)
+        agree("vjp", got["jvp"], self.case.tolerance)
         if self.case.orders > 1:
-            self._second(slope, gradient, v, w)
+            agree("jvp of jvp", quotient("jvp", w), self.case.step)
+            agree("jvp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
+            agree("vjp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
 
-    def _quotient(self, f: Callable[..., Any], v: Tree) -> Any:
-        g = vx.jit(f)
-        ahead, behind = g(*self.moved(v, STEP)), g(*self.moved(v, -STEP))
-        return (np.asarray(ahead) - np.asarray(behind)) / (2 * STEP)
 
-    def _first(
-        self,
-        weighed: Callable[..., Any],
-        slope: Callable[..., Any],
-        gradient: Callable[..., Tree],
-        v: Tree,
-    ) -> None:
-        forward = vx.jit(slope)(*self.xs)
-        close(forward, self._quotient(weighed, v), self.case.step, "jvp and differences")
-        if self.case.reverse:
-            back = pairing(vx.jit(gradient)(*self.xs), v)
-            close(back, forward, self.case.tolerance, "vjp and jvp")
+@attrs.frozen
+class Derivatives:
+    """The derivatives of the inner product of what a program gives with u, along v and w.
 
-    def _second(
-        self,
-        slope: Callable[..., Any],
-        gradient: Callable[..., Tree],
-        v: Tree,
-        w: Tree,
-    ) -> None:
-        def forward_forward(*xs: Tree) -> Any:
-            return vx.jvp(slope, xs, w)[1]
+    They are computed in one program, so that it is compiled once.
+    """
 
-        def forward_reverse(*xs: Tree) -> Any:
-            return pairing(vx.jvp(gradient, xs, w)[1], v)
+    ways: Ways
+    u: Tree
+    v: Tree
+    w: Tree
 
-        def reverse_reverse(*xs: Tree) -> Any:
-            through = vx.grad(lambda *xs: pairing(gradient(*xs), v), argnums=tuple(range(len(xs))))
-            return pairing(through(*xs), w)
+    def weighed(self, *xs: Tree) -> Any:
+        """A scalar for all results."""
+        return pairing(smooth(self.ways.call(*xs)), self.u)
 
-        twice = vx.jit(forward_forward)(*self.xs)
-        close(twice, self._quotient(slope, w), self.case.step, "jvp of jvp and differences")
-        if self.case.reverse:
-            both = vx.jit(lambda *xs: (forward_reverse(*xs), reverse_reverse(*xs)))(*self.xs)
-            close(both, (twice, twice), 10 * self.case.tolerance, "second derivatives")
+    def slope(self, *xs: Tree) -> Any:
+        """Its derivative along v, forward."""
+        return vx.jvp(self.weighed, xs, self.v)[1]
+
+    def pulled(self, *xs: Tree) -> Any:
+        """Its derivative along v, in reverse."""
+        return pairing(self.gradient(self.weighed)(*xs), self.v)
+
+    def gradient(self, f: Callable[..., Any]) -> Callable[..., Tree]:
+        """The gradient along all arguments."""
+        return vx.grad(f, argnums=tuple(range(len(self.ways.case.vary))))
+
+    def all(self, *xs: Tree) -> dict[str, Any]:
+        """By the name of each way."""
+        case = self.ways.case
+        out = {"value": self.weighed(*xs), "jvp": self.slope(*xs)}
+        if case.reverse:
+            out["vjp"] = self.pulled(*xs)
+        if case.orders > 1:
+            out["jvp of jvp"] = vx.jvp(self.slope, xs, self.w)[1]
+        if case.orders > 1 and case.reverse:
+            out["jvp of vjp"] = vx.jvp(self.pulled, xs, self.w)[1]
+            out["vjp of vjp"] = pairing(self.gradient(self.pulled)(*xs), self.w)
+        return out
 
 
 def single_of(f: Callable[..., Tree]) -> Callable[[tuple[Tree, ...]], Tree]:

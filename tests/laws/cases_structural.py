@@ -431,13 +431,13 @@ def contraction(
 ) -> Case:
     """The case of one contraction; ``new`` are the factors that no operand has.
 
-    Its derivative is tested in float64, which is then its ``out_dtype`` too.
+    Where there is an ``out_dtype``, its derivative is tested in float64, which is then that too.
     """
 
     def make(g: Gen) -> Sample:
         size = {f: g.size() for f in sorted({*out, *[f for d in ins for f in d]})}
-        dtype = float64 if g.smooth else g.dtype(dtypes)
         wide = float64 if g.smooth and out_dtype else out_dtype
+        dtype = g.dtype((float64,) if g.smooth and out_dtype else dtypes)
         op = canonical(ins, out, [(f, size[f]) for f in new], wide)
         return Sample(op, [g.array([size[f] for f in d], dtype) for d in ins])
 

@@ -54,6 +54,22 @@ class WrongSecond(Square):
         return [(Term(b, ts[0]) * Term(b, xs[0]).apply(StopGradient()) * 2).slot]
 
 
+class WrongThird(Square):
+    """x ** 3, whose tangent is told with a square of which only the first derivative is right."""
+
+    name = "cube_for_tests"
+
+    def tangent(self, b: Builder, xs: Slots, ys: Slots, ts: MaybeSlots) -> list[int | None]:
+        assert ts[0] is not None
+        return [(Term(b, ts[0]) * Term(b, xs[0]).apply(WrongSecond()) * 3).slot]
+
+    def lower(
+        self, e: Emitter, xs: Sequence[str], xts: Sequence[ArrayType], yts: Sequence[ArrayType]
+    ) -> list[str]:
+        (square,) = super().lower(e, xs, xts, yts)
+        return [e.op(f"stablehlo.multiply {square}, {xs[0]} : {yts[0].mlir}")]
+
+
 class WrongTranspose(Elementwise):
     """-x, whose pullback forgets the sign."""
 
@@ -103,6 +119,7 @@ WRONG = (
     ("reference", case_of(Square(), cube)),
     ("jvp", case_of(WrongTangent(), np.square)),
     ("second", case_of(WrongSecond(), np.square)),
+    ("third", case_of(WrongThird(), cube)),
     ("adjoint", case_of(WrongTranspose(), np.negative)),
     ("vectorize", case_of(WrongDims(), np.flipud)),
     ("shards", case_of(WrongDims(), np.flipud)),
@@ -133,8 +150,9 @@ def test_a_right_story_is_not(law: str) -> None:
     hold(case_of(Square(), np.square), law)
 
 
-def test_a_first_derivative_does_not_tell_the_second() -> None:
+def test_a_derivative_does_not_tell_the_next() -> None:
     hold(case_of(WrongSecond(), np.square), "jvp")
+    hold(case_of(WrongThird(), cube), "second")
 
 
 def test_a_limit_excuses_its_samples_only() -> None:

@@ -61,7 +61,9 @@ PAIRS = [
 
 @pytest.mark.parametrize(("case", "law"), PAIRS)
 def test_law(case: Case, law: Law) -> None:
-    @settings(max_examples=max(1, EXAMPLES // law.rarity), phases=PHASES)
+    examples = max(1, EXAMPLES // case.weight) if law.dear else EXAMPLES
+
+    @settings(max_examples=examples, phases=PHASES)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         if found := claims(case, law, data.draw):

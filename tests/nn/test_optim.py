@@ -64,6 +64,26 @@ def test_adamw() -> None:
     check(run(vx.optim.adamw(0.05, b2=0.99, weight_decay=0.1, mask=mask), 5), want)
 
 
+def test_doubles_keep_their_precision() -> None:
+    p, m, v = (np.array([1.0, -2.0]), *np.zeros((2, 2)))
+    adam = vx.optim.chain(vx.optim.clip_by_global_norm(0.7), vx.optim.adam(0.1, eps=0.01))
+    params = vx.asarray(p)
+    state = adam.init(params)
+    for t in range(1, 4):
+        g = p**3 * min(1, 0.7 / np.linalg.norm(p**3))
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        p = p - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 0.01)
+        updates, state = adam.update(params**3, state, params)
+        params = vx.optim.apply_updates(params, updates)
+    np.testing.assert_allclose(params.numpy(), p, rtol=1e-11)
+
+
+def test_a_decay_of_zero_has_no_bias() -> None:
+    scale = vx.optim.transform.scale_by_adam(b1=0.0, b2=0.0, eps=0.0)
+    g = vx.asarray([3.0, -4.0])
+    np.testing.assert_allclose(scale.update(g, scale.init(g), g)[0].numpy(), [1.0, -1.0])
+
+
 def test_clipping_bounds_the_norm_and_leaves_small_updates() -> None:
     clip = vx.optim.clip_by_global_norm(1.0)
     big = vx.tree.map(vx.asarray, {"a": np.full(3, 4.0, np.float32), "b": np.float32(3.0)})

@@ -1,0 +1,509 @@
+"""Programs that learn: layers, losses, steps of optimisers, derivatives inside of programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import fsolve
+from scipy.signal import correlate
+from scipy.special import log_softmax, softmax
+
+import verax as vx
+from tests.corpus.harness import Case
+
+RNG = np.random.default_rng(3)
+
+
+def adam_steps(weights: Any, xs: Any, ys: Any) -> Any:
+    """Four steps of Adam on a ridge regression, and the losses on the way."""
+    optimizer = vx.optim.adam(0.1, eps=1e-3)
+
+    def loss(w: Any) -> Any:
+        return vx.mean((xs @ w["w"] + w["b"] - ys) ** 2) + 0.1 * vx.sum(w["w"] ** 2)
+
+    def step(state: Any, _: None) -> Any:
+        w, moments = state
+        value, g = vx.value_and_grad(loss)(w)
+        updates, moments = optimizer.update(g, moments, w)
+        return (vx.optim.apply_updates(w, updates), moments), value
+
+    (w, _), losses = vx.scan(step, (weights, optimizer.init(weights)), None, length=4)
+    return w, losses
+
+
+def adam_reference(weights: Any, xs: Any, ys: Any) -> Any:
+    design = np.c_[ys * 0 + 1, xs]
+    w = np.r_[weights["b"], weights["w"]]
+    decay = np.r_[0, np.full(len(weights["w"]), 0.1)]
+    m, v, losses = 0 * w, 0 * w, []
+    for t in range(1, 5):
+        error = design @ w - ys
+        losses.append(np.mean(error**2) + decay @ w**2)
+        g = 2 * design.T @ error / len(ys) + 2 * decay * w
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-3)
+    return {"b": w[0], "w": w[1:]}, np.array(losses)
+
+
+def convnet(params: Any, images: Any, labels: Any) -> Any:
+    """Convolution, pooling and a classifier: the loss of a batch of images."""
+    h = vx.conv_general_dilated(
+        images, params["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    h = vx.nn.max_pool(vx.relu(h + params["bias"]), (2, 2), 2)
+    logits = vx.log_softmax(h.reshape((h.shape[0], -1)) @ params["dense"])
+    return -vx.mean(vx.take_along_axis(logits, labels[:, None], axis=-1))
+
+
+def convnet_reference(params: Any, images: Any, labels: Any) -> Any:
+    total = 0.0
+    for image, label in zip(images, labels):
+        maps = [
+            sum(
+                correlate(np.pad(image[..., i], 1), params["kernel"][..., i, o], "valid")
+                for i in range(image.shape[-1])
+            )
+            for o in range(params["kernel"].shape[-1])
+        ]
+        h = np.maximum(np.stack(maps, -1) + params["bias"], 0)
+        a, b, c = h.shape
+        h = h.reshape(a // 2, 2, b // 2, 2, c).max(axis=(1, 3))
+        total -= log_softmax(h.ravel() @ params["dense"])[label]
+    return total / len(images)
+
+
+def batch_norm(params: Any, running: Any, xs: Any) -> Any:
+    """A normalised batch, and the statistics that evaluation will use."""
+    mean, variance = vx.mean(xs, axis=0), vx.var(xs, axis=0)
+    y = (xs - mean) * vx.rsqrt(variance + 1e-3) * params["scale"] + params["shift"]
+    n = xs.shape[0]
+    now = {"mean": mean, "variance": variance * (n / (n - 1))}
+    return vx.silu(y), vx.tree.map(lambda old, new: 0.9 * old + 0.1 * new, running, now)
+
+
+def batch_norm_reference(params: Any, running: Any, xs: Any) -> Any:
+    y = (xs - xs.mean(0)) / np.sqrt(xs.var(0) + 1e-3) * params["scale"] + params["shift"]
+    mean = 0.9 * running["mean"] + 0.1 * xs.mean(0)
+    variance = 0.9 * running["variance"] + 0.1 * xs.var(0, ddof=1)
+    return y / (1 + np.exp(-y)), {"mean": mean, "variance": variance}
+
+
+def mixture_of_experts(gate: Any, experts: Any, xs: Any) -> Any:
+    """Each row goes to its two best experts, if they still have room; and the balance loss."""
+    experts_count, capacity = experts.shape[0], 3
+    probabilities = vx.softmax(xs @ gate)
+    weights, chosen = vx.top_k(probabilities, 2)
+    weights = (weights / vx.sum(weights, axis=-1, keepdims=True)).ravel()
+    to, rows = chosen.ravel(), vx.repeat(vx.arange(xs.shape[0]), 2)
+    place = vx.cumulative_sum(vx.one_hot(to, experts_count, dtype=vx.int32), axis=0)
+    place = vx.take_along_axis(place, to[:, None], axis=1)[:, 0] - 1
+    slots = vx.zeros((experts_count, capacity, xs.shape[1]), dtype=xs.dtype)
+    slots = slots.at[to, place].add(xs[rows])  # a place beyond the capacity is dropped
+    outputs = vx.tanh(vx.einsum("e c d, e d f -> e c f", slots, experts))
+    back = vx.where((place < capacity)[:, None], outputs[to, place], 0.0)
+    load = vx.mean(vx.one_hot(chosen[:, 0], experts_count, dtype=xs.dtype), axis=0)
+    balance = experts_count * vx.sum(load * vx.mean(probabilities, axis=0))
+    return vx.segment_sum(weights[:, None] * back, rows, xs.shape[0]), balance
+
+
+def mixture_reference(gate: Any, experts: Any, xs: Any) -> Any:
+    probabilities = softmax(xs @ gate, axis=1)
+    out, full, load = np.zeros((len(xs), experts.shape[2])), np.zeros(3), np.zeros(3)
+    for x, p, y in zip(xs, probabilities, out):
+        best = np.argsort(-p)[:2]
+        load[best[0]] += 1 / len(xs)
+        for e in best:
+            if full[e] < 3:
+                y += p[e] / p[best].sum() * np.tanh(x @ experts[e])
+            full[e] += 1
+    return out, 3 * load @ probabilities.mean(0)
+
+
+def info_nce(images: Any, texts: Any, temperature: Any) -> Any:
+    """The symmetric contrastive loss of pairs."""
+    u, v = (x / vx.norm(x, axis=-1, keepdims=True) for x in (images, texts))
+    scores = u @ v.mT * vx.exp(temperature)
+    matched = vx.diagonal(scores)
+    rows, columns = vx.logsumexp(scores, axis=1), vx.logsumexp(scores, axis=0)
+    return vx.mean(rows + columns - 2.0 * matched) / 2.0
+
+
+def info_nce_reference(images: Any, texts: Any, temperature: Any) -> Any:
+    u, v = (x / np.sqrt((x**2).sum(1))[:, None] for x in (images, texts))
+    s = np.exp(temperature) * u @ v.T
+    n = np.arange(len(s))
+    return -(log_softmax(s, axis=1)[n, n] + log_softmax(s, axis=0)[n, n]).mean() / 2
+
+
+def continuous_flow(params: Any, x: Any) -> Any:
+    """A neural ODE by Runge-Kutta steps, and the change of density along it."""
+
+    def field(x: Any, t: Any) -> Any:
+        return params["out"] @ vx.tanh(params["into"] @ x + t * params["time"])
+
+    def rate(x: Any, t: Any) -> Any:
+        return field(x, t), -vx.trace(vx.jacfwd(field)(x, t))
+
+    def step(i: Any, state: Any) -> Any:
+        x, density = state
+        t, h = 0.25 * vx.astype(i, x.dtype), 0.25
+        k1, d1 = rate(x, t)
+        k2, d2 = rate(x + h / 2 * k1, t + h / 2)
+        k3, d3 = rate(x + h / 2 * k2, t + h / 2)
+        k4, d4 = rate(x + h * k3, t + h)
+        x = x + h / 6 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        return x, density + h / 6 * (d1 + 2.0 * d2 + 2.0 * d3 + d4)
+
+    return vx.fori_loop(0, 4, step, (x, vx.zeros((), dtype=x.dtype)))
+
+
+def continuous_reference(params: Any, x: Any) -> Any:
+    def rate(s: Any, t: float) -> Any:
+        h = np.tanh(params["into"] @ s[:-1] + t * params["time"])
+        trace = np.trace(params["out"] * (1 - h**2) @ params["into"])
+        return np.r_[params["out"] @ h, -trace]
+
+    s, h = np.r_[x, 0.0], 0.25
+    for t in np.arange(4) * h:
+        k1 = rate(s, t)
+        k2 = rate(s + h / 2 * k1, t + h / 2)
+        k3 = rate(s + h / 2 * k2, t + h / 2)
+        s = s + h / 6 * (k1 + 2 * k2 + 2 * k3 + rate(s + h * k3, t + h))
+    return s[:-1], s[-1]
+
+
+def meta_learning(weights: Any, tasks: Any) -> Any:
+    """MAML: the loss after one inner step on each task, and its gradient."""
+
+    def loss(w: Any, xs: Any, ys: Any) -> Any:
+        return vx.mean((xs @ w - ys) ** 2)
+
+    def adapted(w: Any, task: Any) -> Any:
+        inner = w - 0.1 * vx.grad(loss)(w, task["x"], task["y"])
+        return loss(inner, task["x_test"], task["y_test"])
+
+    def outer(w: Any) -> Any:
+        return vx.mean(vx.vmap(adapted, in_axes=(None, 0))(w, tasks))
+
+    return vx.value_and_grad(outer)(weights)
+
+
+def meta_reference(weights: Any, tasks: Any) -> Any:
+    value, gradient = 0.0, np.zeros_like(weights)
+    names = ("x", "y", "x_test", "y_test")
+    for x, y, x_test, y_test in zip(*[tasks[name] for name in names]):
+        n = len(y)
+        inner = weights - 0.2 / n * x.T @ (x @ weights - y)
+        error = x_test @ inner - y_test
+        value += error @ error / n
+        moved = np.eye(len(weights)) - 0.2 / n * x.T @ x
+        gradient += moved @ x_test.T @ error * 2 / n
+    return value / len(tasks["y"]), gradient / len(tasks["y"])
+
+
+def graph_attention(params: Any, nodes: Any, edges: Any) -> Any:
+    """Two rounds of messages over a list of edges, weighed by a softmax over neighbours."""
+    n, (sources, targets) = nodes.shape[0], edges
+    for weight, score in zip(params["weights"], params["scores"]):
+        h = nodes @ weight
+        pull = vx.leaky_relu((h @ score)[sources] - (h @ score)[targets])
+        share = vx.exp(pull - vx.segment_max(pull, targets, n)[targets])
+        share = share / vx.segment_sum(share, targets, n)[targets]
+        nodes = vx.elu(vx.segment_sum(share[:, None] * h[sources], targets, n))
+    return nodes
+
+
+def graph_reference(params: Any, nodes: Any, edges: Any) -> Any:
+    n = len(nodes)
+    near = np.zeros((n, n), bool)
+    near[edges[1], edges[0]] = True
+    for weight, score in zip(params["weights"], params["scores"]):
+        h = nodes @ weight
+        s = h @ score
+        pull = s - s[:, None]
+        pull = np.where(near, np.where(pull > 0, pull, 0.01 * pull), -np.inf)
+        nodes = softmax(pull, axis=1) @ h
+        nodes = np.where(nodes > 0, nodes, np.expm1(nodes))
+    return nodes
+
+
+@vx.custom_jvp
+def rounded(x: Any) -> Any:
+    """Rounded to quarters; its derivative passes straight through."""
+    return vx.round(4.0 * x) / 4.0
+
+
+@rounded.defjvp
+def _rounded_jvp(primals: Any, tangents: Any) -> Any:
+    return rounded(primals[0]), tangents[0]
+
+
+def quantised_training(weights: Any, xs: Any, ys: Any) -> Any:
+    """A step of gradient descent through weights that are rounded."""
+
+    def loss(w: Any) -> Any:
+        return vx.mean((xs @ rounded(w) - ys) ** 2)
+
+    return weights - 0.1 * vx.grad(loss)(weights)
+
+
+def quantised_reference(weights: Any, xs: Any, ys: Any) -> Any:
+    error = xs @ (np.round(4 * weights) / 4) - ys
+    return weights - 0.2 / len(ys) * xs.T @ error
+
+
+def _iterated(weight: Any, x: Any) -> Any:
+    """The z for which ``z = tanh(weight @ z + x)``."""
+
+    def body(state: Any) -> Any:
+        z, _ = state
+        new = vx.tanh(weight @ z + x)
+        return new, vx.max(vx.abs(new - z))
+
+    start = (vx.zeros_like(x), vx.ones((), dtype=x.dtype))
+    return vx.while_loop(lambda s: s[1] > 1e-14, body, start)[0]
+
+
+@vx.custom_vjp
+def equilibrium(weight: Any, x: Any) -> Any:
+    """A layer at its fixed point, whose derivative is one linear system."""
+    return _iterated(weight, x)
+
+
+def _equilibrium_fwd(weight: Any, x: Any) -> Any:
+    z = equilibrium(weight, x)
+    return z, (weight, z)
+
+
+def _equilibrium_bwd(residuals: Any, cotangent: Any) -> Any:
+    weight, z = residuals
+    slope = 1.0 - z * z
+    system = vx.eye(z.shape[0], dtype=z.dtype) - weight.mT * slope
+    u = slope * vx.linalg.solve(system, cotangent)
+    return vx.outer(u, z), u
+
+
+equilibrium.defvjp(_equilibrium_fwd, _equilibrium_bwd)
+
+
+def equilibrium_model(weight: Any, x: Any, readout: Any) -> Any:
+    """A readout of a deep equilibrium layer."""
+    return vx.softplus(readout @ equilibrium(weight, x))
+
+
+def equilibrium_reference(weight: Any, x: Any, readout: Any) -> Any:
+    z = fsolve(lambda z: z - np.tanh(weight @ z + x), np.zeros_like(x), xtol=1e-14)
+    return np.log1p(np.exp(readout @ z))
+
+
+def private_gradient(weights: Any, xs: Any, ys: Any, noise: Any) -> Any:
+    """The mean of clipped gradients, one per example, with noise on it."""
+
+    def loss(w: Any, x: Any, y: Any) -> Any:
+        return vx.softplus(-y * (x @ w))
+
+    grads = vx.vmap(vx.grad(loss), in_axes=(None, 0, 0))(weights, xs, ys)
+    lengths = vx.norm(grads, axis=1, keepdims=True)
+    clipped = grads * vx.minimum(1.0, 0.5 / lengths)
+    return vx.mean(clipped, axis=0) + 0.1 * noise
+
+
+def private_reference(weights: Any, xs: Any, ys: Any, noise: Any) -> Any:
+    total = 0.1 * noise
+    for x, y in zip(xs, ys):
+        g = -y * x / (1 + np.exp(y * x @ weights))
+        total = total + g * min(1, 0.5 / np.sqrt(g @ g)) / len(xs)
+    return total
+
+
+def coupling_flow(params: Any, x: Any) -> Any:
+    """Affine couplings; the density by the determinant of the whole Jacobian."""
+
+    def flow(x: Any) -> Any:
+        for p in params:
+            a, b = vx.split(x, 2)
+            scale, shift = vx.split(p["out"] @ vx.tanh(p["into"] @ a), 2)
+            x = vx.concat([b * vx.exp(scale) + shift, a])
+        return x
+
+    z = flow(x)
+    log_det = vx.linalg.slogdet(vx.jacrev(flow)(x))[1]
+    return z, log_det - vx.sum(z * z) / 2.0
+
+
+def coupling_reference(params: Any, x: Any) -> Any:
+    total = 0.0
+    for p in params:
+        a, b = np.split(x, 2)
+        scale, shift = np.split(p["out"] @ np.tanh(p["into"] @ a), 2)
+        x, total = np.r_[b * np.exp(scale) + shift, a], total + scale.sum()
+    return x, total - x @ x / 2
+
+
+def policy_loss(values: Any, logits: Any, episode: Any) -> Any:
+    """Generalised advantages by a reverse scan, and the clipped loss of PPO."""
+    rewards, going, actions, old = episode
+
+    def step(later: Any, inputs: Any) -> Any:
+        reward, goes_on, now, then = inputs
+        advantage = reward + 0.99 * goes_on * then - now + 0.95 * 0.99 * goes_on * later
+        return advantage, advantage
+
+    zero = vx.zeros((), dtype=values.dtype)
+    advantages = vx.scan(step, zero, (rewards, going, values[:-1], values[1:]), reverse=True)[1]
+    logs = vx.log_softmax(logits)[vx.arange(actions.shape[0]), actions]
+    ratio = vx.exp(logs - old)
+    gain = vx.minimum(ratio * advantages, vx.clip(ratio, 0.8, 1.2) * advantages)
+    entropy = -vx.sum(vx.softmax(logits) * vx.log_softmax(logits), axis=-1)
+    return -vx.mean(gain + 0.01 * entropy), advantages
+
+
+def policy_reference(values: Any, logits: Any, episode: Any) -> Any:
+    rewards, going, actions, old = episode
+    n = len(rewards)
+    errors = rewards + 0.99 * going * values[1:] - values[:-1]
+    advantages = np.zeros(n)
+    for t in range(n):
+        weight = 1.0
+        for s in range(t, n):
+            advantages[t] += weight * errors[s]
+            weight *= 0.95 * 0.99 * going[s]
+    logs = log_softmax(logits, axis=1)
+    ratio = np.exp(logs[range(n), actions] - old)
+    gain = np.minimum(ratio * advantages, np.clip(ratio, 0.8, 1.2) * advantages)
+    return -np.mean(gain - 0.01 * (np.exp(logs) * logs).sum(1)), advantages
+
+
+def hard_triplets(points: Any, labels: Any) -> Any:
+    """The triplet loss with the two hardest others of each point."""
+    d = vx.sum((points[:, None] - points) ** 2, axis=-1)
+    same = labels[:, None] == labels
+    farthest = vx.max(vx.where(same, d, -1.0), axis=1)
+    others = vx.sort(vx.where(same, vx.finfo(d.dtype).max, d), axis=1)[:, :2]
+    return vx.mean(vx.relu(vx.sqrt(farthest)[:, None] - vx.sqrt(others) + 1.0))
+
+
+def triplets_reference(points: Any, labels: Any) -> Any:
+    total = 0.0
+    for x, label in zip(points, labels):
+        d = np.linalg.norm(points - x, axis=1)
+        hard = sorted(d[labels != label])[:2]
+        total += sum(max(0, max(d[labels == label]) - h + 1) for h in hard)
+    return total / len(points) / 2
+
+
+def distillation(student: Any, teacher: Any, xs: Any) -> Any:
+    """The student learns from a teacher that stands still, by a product of two softmaxes."""
+    targets = vx.stop_gradient(vx.softmax(xs @ teacher / 2.0))
+    return -vx.mean(vx.sum(targets * vx.log_softmax(xs @ student / 2.0), axis=-1))
+
+
+def distillation_reference(student: Any, teacher: Any, xs: Any) -> Any:
+    targets, logs = softmax(xs @ teacher / 2, axis=1), log_softmax(xs @ student / 2, axis=1)
+    return -(targets * logs).sum() / len(xs)
+
+
+def _normal(*shape: int, scale: float = 1.0) -> Any:
+    return scale * RNG.standard_normal(shape)
+
+
+CONVNET = {"kernel": _normal(3, 3, 2, 3), "bias": _normal(3), "dense": _normal(12, 3)}
+NORM = {"scale": RNG.uniform(1, 2, 3), "shift": _normal(3)}
+RUNNING = {"mean": _normal(3), "variance": RNG.uniform(1, 2, 3)}
+FLOW = {"into": _normal(4, 2), "out": _normal(2, 4), "time": _normal(4)}
+COUPLING = [{"into": _normal(3, 2), "out": _normal(4, 3, scale=0.5)} for _ in range(2)]
+TASKS = {
+    "x": _normal(2, 4, 3),
+    "y": _normal(2, 4),
+    "x_test": _normal(2, 4, 3),
+    "y_test": _normal(2, 4),
+}
+GRAPH = {"weights": _normal(2, 3, 3), "scores": _normal(2, 3)}
+EDGES = np.array([[0, 1, 2, 3, 0, 2, 1], [1, 0, 1, 0, 2, 3, 3]])
+EPISODE = (
+    _normal(5),
+    np.array([1.0, 1.0, 0.0, 1.0, 1.0]),
+    np.array([0, 2, 1, 1, 0]),
+    RNG.uniform(-2, -0.5, 5),
+)
+CASES = (
+    Case(
+        "Adam steps",
+        adam_steps,
+        ({"w": _normal(3), "b": np.array(0.5)}, _normal(5, 3), _normal(5)),
+        (0, 1, 2),
+        adam_reference,
+    ),
+    Case(
+        "convnet",
+        convnet,
+        (CONVNET, _normal(2, 4, 4, 2), np.array([2, 0])),
+        (0, 1),
+        convnet_reference,
+    ),
+    Case("batch norm", batch_norm, (NORM, RUNNING, _normal(4, 3)), (0, 1, 2), batch_norm_reference),
+    Case(
+        "mixture of experts",
+        mixture_of_experts,
+        (_normal(3, 3), _normal(3, 3, 2), _normal(5, 3)),
+        (0, 1, 2),
+        mixture_reference,
+    ),
+    Case(
+        "contrastive loss",
+        info_nce,
+        (_normal(3, 4), _normal(3, 4), np.array(0.5)),
+        (0, 1, 2),
+        info_nce_reference,
+    ),
+    Case("continuous flow", continuous_flow, (FLOW, _normal(2)), (0, 1), continuous_reference),
+    Case("meta-learning", meta_learning, (_normal(3), TASKS), (0, 1), meta_reference),
+    Case(
+        "graph attention",
+        graph_attention,
+        (GRAPH, _normal(4, 3), EDGES),
+        (0, 1),
+        graph_reference,
+    ),
+    Case(
+        "quantised training",
+        quantised_training,
+        (_normal(3), _normal(4, 3), _normal(4)),
+        (0, 1, 2),
+        quantised_reference,
+        orders=0,  # its derivative passes through the rounding, on purpose
+    ),
+    Case(
+        "equilibrium model",
+        equilibrium_model,
+        (_normal(3, 3, scale=0.3), _normal(3), _normal(2, 3)),
+        (0, 1, 2),
+        equilibrium_reference,
+    ),
+    Case(
+        "private gradient",
+        private_gradient,
+        (_normal(3), _normal(4, 3), np.array([1.0, -1.0, -1.0, 1.0]), _normal(3)),
+        (0, 1),
+        private_reference,
+    ),
+    Case("coupling flow", coupling_flow, (COUPLING, _normal(4)), (0, 1), coupling_reference),
+    Case(
+        "policy loss", policy_loss, (_normal(6), _normal(5, 3), EPISODE), (0, 1), policy_reference
+    ),
+    Case(
+        "hard triplets",
+        hard_triplets,
+        (_normal(5, 2), np.array([0, 1, 0, 1, 0])),
+        (0,),
+        triplets_reference,
+    ),
+    Case(
+        "distillation",
+        distillation,
+        (_normal(3, 4), _normal(3, 4), _normal(2, 3)),
+        (0,),  # the derivative is not that of the teacher and the data
+        distillation_reference,
+    ),
+)
