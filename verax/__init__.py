@@ -171,6 +171,7 @@ from verax.dsl.lang.indexing import (
     take_along_axis,
 )
 from verax.dsl.lang.jacobian import hessian, jacfwd, jacrev
+from verax.dsl.lang.jet import jet
 from verax.dsl.lang.jit import cache_info, jit, spec
 from verax.dsl.lang.joining import (
     append,
@@ -627,6 +628,7 @@ __all__ = [
     "ix_",
     "jacfwd",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
     "kron",

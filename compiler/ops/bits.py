@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from verax.compiler.ir.dtypes import DType, int4, uint4
+from verax.compiler.ir.dtypes import ALL, DType, int4, uint4
 from verax.compiler.ir.errors import DTypeError
 from verax.compiler.ir.op import Emitter, no_tangent, not_linear
 from verax.compiler.ir.types import ArrayType
@@ -45,6 +45,11 @@ def write_bitcast(e: Emitter, x: str, t: ArrayType, to: ArrayType) -> str:
     return e.op(f"stablehlo.bitcast_convert {x} : ({t.mlir}) -> {to.mlir}")
 
 
+def _plain(bits: int) -> list[DType]:
+    """The integers and real floating point of this width."""
+    return [d for d in ALL if d.bits == bits and not d.is_bool and not d.is_complex]
+
+
 class Bitcast(Elementwise, name="bitcast"):
     """The same bits read as another dtype of the same width."""
 
@@ -54,11 +59,15 @@ class Bitcast(Elementwise, name="bitcast"):
         source = ts[0].dtype
         for dtype in (source, self.to):
             if dtype.is_bool or dtype.is_complex:
-                raise DTypeError(f"bitcast takes integers and real floating point, not {dtype}")
+                raise DTypeError(
+                    f"bitcast takes integers and real floating point, not {dtype}",
+                    fix="x.astype(vx.uint8)" if dtype.is_bool else "bitcast x.real and x.imag",
+                )
         if source.bits != self.to.bits:
             raise DTypeError(
                 f"bitcast keeps the width: {source} has {source.bits} bits, "
-                f"{self.to} has {self.to.bits}"
+                f"{self.to} has {self.to.bits}",
+                fix=f"take one of {source.bits} bits: " + ", ".join(map(str, _plain(source.bits))),
             )
         return self.to
 

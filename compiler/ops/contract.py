@@ -70,7 +70,10 @@ class Contract(Op, name="contract"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         if len({t.dtype for t in ts}) > 1:
-            raise DTypeError(f"contract: the operands have dtypes {ts[0].dtype}, {ts[1].dtype}")
+            raise DTypeError(
+                f"contract: the operands have dtypes {ts[0].dtype}, {ts[1].dtype}",
+                fix=f"convert one of them first: x.astype(vx.{ts[1].dtype})",
+            )
         return self.out_dtype or ts[0].dtype
 
     def local(

@@ -104,7 +104,10 @@ class Fft(Movement, name="fft"):
         dtype = ts[0].dtype
         if dtype not in TAKES[self.kind]:
             allowed = " or ".join(map(str, TAKES[self.kind]))
-            raise DTypeError(f"{self.kind} takes {allowed}, got {ts[0]}")
+            raise DTypeError(
+                f"{self.kind} takes {allowed}, got {ts[0]}",
+                fix=f"convert the operand first: x.astype(vx.{TAKES[self.kind][0]})",
+            )
         return {"rfft": complex_of(dtype), "irfft": real_of(dtype)}.get(self.kind, dtype)
 
     local = same_locally

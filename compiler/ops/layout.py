@@ -195,7 +195,7 @@ class Iota(Op, name="iota"):
         if isinstance(self.n, int) and self.n < 0:
             raise ShapeError(f"iota: the size {self.n} is negative")
         if self.out_dtype.kind not in NUMERIC:
-            raise DTypeError(f"iota has no values in {self.out_dtype}")
+            raise DTypeError(f"iota has no values in {self.out_dtype}", fix="dtype=vx.int32")
 
     def dtype(self, *ts: ArrayType) -> DType:
         return self.out_dtype

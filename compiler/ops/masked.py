@@ -40,7 +40,7 @@ class Masked(Elementwise, name="masked"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         if not ts[0].dtype.is_bool:
-            raise DTypeError(f"masked takes a boolean mask, got {ts[0]}")
+            raise DTypeError(f"masked takes a boolean mask, got {ts[0]}", fix="mask != 0")
         one_dtype("masked", ts[1:])
         return ts[1].dtype
 

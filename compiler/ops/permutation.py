@@ -89,7 +89,7 @@ class Permutation(Op, name="permutation"):
 
 def check_pivots(name: str, t: ArrayType) -> None:
     if t.dtype is not int32:
-        raise DTypeError(f"{name} takes pivots of int32, got {t}")
+        raise DTypeError(f"{name} takes pivots of int32, got {t}", fix="pivots.astype(vx.int32)")
 
 
 def places(b: Builder, t: ArrayType) -> Term:

@@ -257,7 +257,8 @@ def one_dtype(name: str, ts: Sequence[ArrayType]) -> None:
     """Raise unless all operands have one dtype."""
     if any(t.dtype is not ts[0].dtype for t in ts):
         raise DTypeError(
-            f"{name} takes operands of one dtype, got " + ", ".join(t.dtype.name for t in ts)
+            f"{name} takes operands of one dtype, got " + ", ".join(t.dtype.name for t in ts),
+            fix=f"convert the others first: x.astype(vx.{ts[0].dtype})",
         )
 
 
@@ -480,7 +481,9 @@ class Select(Elementwise, name="select"):
 
     def dtype(self, *ts: ArrayType) -> DType:
         if not ts[0].dtype.is_bool:
-            raise DTypeError(f"select takes a boolean condition, got {ts[0]}")
+            raise DTypeError(
+                f"select takes a boolean condition, got {ts[0]}", fix="compare: condition != 0"
+            )
         one_dtype("select", ts[1:])
         return ts[1].dtype
 

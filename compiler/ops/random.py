@@ -50,7 +50,10 @@ class Threefry(Elementwise, name="threefry"):
 
     def dtype(self, *ts: ArrayType) -> type[uint32]:
         if any(t.dtype is not uint32 for t in ts):
-            raise DTypeError(f"threefry takes uint32, got {', '.join(t.dtype.name for t in ts)}")
+            raise DTypeError(
+                f"threefry takes uint32, got {', '.join(t.dtype.name for t in ts)}",
+                fix="convert the words first: x.astype(vx.uint32)",
+            )
         return uint32
 
     def batch(
@@ -143,7 +146,10 @@ class KeyWrap(_KeyOp, name="key_wrap"):
     def types(self, *ts: Type) -> tuple[Type, ...]:
         (t,) = ts
         if not isinstance(t, ArrayType) or t.dtype is not uint32 or t.shape[-1:] != (2,):
-            raise DTypeError(f"key_wrap takes uint32 with 2 words in the last dimension, got {t}")
+            raise DTypeError(
+                f"key_wrap takes uint32 with 2 words in the last dimension, got {t}",
+                fix="make a key from a seed: vx.random.key(0)",
+            )
         return (KeyType(self.impl, t.shape[:-1]),)
 
     def factors(self, *shapes: Shape) -> Factors:

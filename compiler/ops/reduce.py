@@ -257,7 +257,10 @@ class ArgReduce(Op, name="arg_reduce"):
     def validate(self) -> None:
         assert self.kind in ("argmax", "argmin"), self.kind
         if not self.out_dtype.is_integer:
-            raise DTypeError(f"{self.kind} gives indices, and {self.out_dtype} is no integer dtype")
+            raise DTypeError(
+                f"{self.kind} gives indices, and {self.out_dtype} is no integer dtype",
+                fix="dtype=vx.int32",
+            )
 
     def factors(self, *shapes: Shape) -> Factors:
         (shape,) = shapes
@@ -267,7 +270,8 @@ class ArgReduce(Op, name="arg_reduce"):
         if isinstance(n, int) and n - 1 > greatest(self.out_dtype):
             raise DTypeError(
                 f"{self.kind}: {self.out_dtype} cannot count the {n} elements of "
-                f"dimension {self.axis} of {show_shape(shape)}"
+                f"dimension {self.axis} of {show_shape(shape)}",
+                fix="dtype=vx.int32",
             )
         kept = tuple((i,) for i in range(len(shape)) if i != self.axis)
         ins = tuple((i,) for i in range(len(shape)))

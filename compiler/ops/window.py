@@ -103,11 +103,7 @@ class ReduceWindow(Windowed, name="reduce_window"):
         return Factors((self.dims("x"),), (self.dims("p"),), {}, self.whole("x", "p"), sizes)
 
     def dtype(self, *ts: ArrayType) -> DType:
-        if ts[0].dtype.kind not in MONOIDS[self.kind]:
-            raise DTypeError(
-                f"reduce_window {self.kind} takes {' or '.join(MONOIDS[self.kind])} operands, "
-                f"got {ts[0]}"
-            )
+        check_kind(f"reduce_window {self.kind}", MONOIDS[self.kind], ts[0])
         return ts[0].dtype
 
     def tangent(self, b: Builder, xs: Slots, ys: Slots, ts: MaybeSlots) -> list[int | None]:

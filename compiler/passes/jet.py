@@ -37,30 +37,33 @@ Coefficient: TypeAlias = int | None
 
 @lru_cache(4096)
 def jet(
-    p: Program, active: tuple[bool, ...], order: int, force: tuple[bool, ...] = ()
+    p: Program, terms: tuple[tuple[int, ...], ...], order: int, force: tuple[bool, ...] = ()
 ) -> tuple[Program, tuple[bool, ...]]:
     """A program of inputs and coefficients that gives outputs and their coefficients.
 
     Args:
         p: the program.
-        active: which inputs move; each has coefficients 1 to ``order``, all behind the inputs.
-        order: the last coefficient.
+        terms: per input, which coefficients it has (from 1 on); the others are zero. They follow
+            the inputs, those of the first one first.
+        order: the last coefficient that is computed.
         force: which outputs shall have coefficients even where they do not move (if their type has
             tangents).
 
     Returns:
-        The program, whose coefficients follow its outputs, and which outputs have them.
+        The program, which gives coefficients 1 to ``order`` of the outputs that move, behind all
+        outputs; and which outputs move.
     """
     b = Builder()
     path = Path(b, order)
     xs = [b.input(t) for t in p.in_types]
-    coefficients = [[b.input(t) for _ in range(order if a else 0)] for t, a in zip(p.types, active)]
-    env = [given(t, x, more) for t, x, more in zip(p.types, xs, coefficients)]
-    outs = path.run(p, env, whole=True)
-    moves = [any(y.at(k) is not None for k in range(1, order + 1)) for y in outs]
-    moves = [m or (i < len(force) and force[i] and has_tangent(y.type))
-             for i, (m, y) in enumerate(zip(moves, outs))]  # fmt: skip
-    rest = [path.slot(y, k) for y, m in zip(outs, moves) if m for k in range(1, order + 1)]
+    given = [{0: x} for x in xs]
+    for t, row, ks in zip(p.in_types, given, terms):
+        row.update([(k, b.input(t)) for k in ks])
+    env = [Series(t, len(row) > 1, row.get) for t, row in zip(p.in_types, given)]
+    outs, orders = path.run(p, env, whole=True), range(1, order + 1)
+    asked = [i < len(force) and force[i] and has_tangent(y.type) for i, y in enumerate(outs)]
+    moves = [a or any(y.at(k) is not None for k in orders) for a, y in zip(asked, outs)]
+    rest = [path.slot(y, k) for y, m in zip(outs, moves) if m for k in orders]
     return b.finish([*[path.slot(y, 0) for y in outs], *rest]), tuple(moves)
 
 
@@ -86,12 +89,6 @@ class Series:
         while len(known) <= k:
             known.append(self.next(len(known)))
         return known[k]
-
-
-def given(t: Type, x: int, more: Sequence[Coefficient]) -> Series:
-    """A series whose coefficients are known; those that are not given are zero."""
-    known: list[Coefficient] = [x, *more]
-    return Series(t, bool(more), lambda k: known[k] if k < len(known) else None)
 
 
 class Step(NamedTuple):
@@ -364,7 +361,7 @@ def _is_straight(op: Op, types: tuple[Type, ...], moving: tuple[bool, ...]) -> b
 
 
 def straight(step: Step) -> bool:
-    """Whether the derivatives do not move while the operands do: max, sort, all linear in pieces."""
+    """Whether the derivative rests while the operands move: max, sort, all linear in pieces."""
     return _is_straight(step.op, step.in_types, step.mask)
 
 

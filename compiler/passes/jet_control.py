@@ -26,16 +26,16 @@ def expanded(
 ) -> list[list[int]]:
     """Per result its coefficients from 0 on; the value alone where it does not move.
 
-    ``again(p, active, order, force)`` is the pass ``jet`` itself.
+    ``again(p, terms, order, force)`` is the pass ``jet`` itself.
     """
-    active = tuple([r is not None for r in rows])
+    again, active = _fully(again, order), _active(rows)
     if isinstance(op, (Call, Remat)):
-        p, moves = again(op.program, active, order)
+        p, moves = again(op.program, active)
         holding = Call(p) if isinstance(op, Call) else op.holding(p)
         return _rows(b.emit_all(holding, *xs, *_flat(rows)), moves, order)
     if isinstance(op, Cond):
-        moves = any_of(again(p, active[1:], order)[1] for p in op.branches)
-        branches = [again(p, active[1:], order, moves)[0] for p in op.branches]
+        moves = any_of(again(p, active[1:])[1] for p in op.branches)
+        branches = [again(p, active[1:], moves)[0] for p in op.branches]
         return _rows(b.emit_all(op.of(branches), *xs, *_flat(rows[1:])), moves, order)
     if isinstance(op, While):
         return _while(b, op, xs, rows, order, again)
@@ -49,7 +49,7 @@ def _while(
 ) -> list[list[int]]:
     c, n = op.n_consts, len(xs)
     active = _active(rows)
-    body, carry = settle(lambda a: again(op.body, (*active[:c], *a), order, a), active[c:])
+    body, carry = settle(lambda a: again(op.body, (*active[:c], *a), a), active[c:])
     consts, starts = _flat(rows[:c]), _started(b, xs[c:], rows[c:], carry, order)
     ins = [*xs[:c], *consts, *xs[c:], *starts]
     at = [*range(c), *range(c + len(consts), n + len(consts))]
@@ -67,7 +67,7 @@ def _scan(
 
     def once(carry: Mask) -> tuple[tuple[Program, Mask], Mask]:
         mask = (*active[:c], *carry, *active[c + k :])
-        body, moves = again(op.body, mask, order, (*carry, *rest))
+        body, moves = again(op.body, mask, (*carry, *rest))
         return (body, moves), moves[:k]
 
     (body, moves), carry = settle(once, active[c : c + k])
@@ -80,6 +80,17 @@ def _scan(
     loop = Scan(turned, c + len(consts), k + len(starts), op.length, op.reverse)
     ys = dict(zip(outs, b.emit_all(loop, *ins)))
     return _rows([ys[i] for i in range(len(outs))], moves, order)
+
+
+def _fully(again: Again, order: int) -> Again:
+    """The pass for a mask of inputs, each of which has all coefficients."""
+
+    def of_mask(p: Program, mask: Mask, force: Mask = ()) -> tuple[Program, Mask]:
+        terms = tuple([tuple(range(1, order + 1)) if m else () for m in mask])
+        expanded: tuple[Program, Mask] = again(p, terms, order, force)
+        return expanded
+
+    return of_mask
 
 
 def _active(rows: Rows) -> Mask:

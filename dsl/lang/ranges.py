@@ -18,7 +18,7 @@ from verax.compiler.ops.layout import Iota
 from verax.compiler.ops.pointwise import ADD, MUL, SELECT, SUB, Compare, splat
 from verax.dsl.lang import promotion
 from verax.dsl.lang.arithmetic import floor, pow
-from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of
+from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of, promote_types
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.host import is_numpy, numpy, numpy_dtype
 from verax.dsl.lang.promotion import common_dtype, convert, put
@@ -164,5 +164,8 @@ def logspace(
     dtype: Of[DT] = None,
 ) -> Array[DT, *tuple[Any, ...]]:
     """``base`` to the powers ``linspace(start, stop, num)``."""
-    out = pow(base, linspace(start, stop, num, endpoint=endpoint))
+    inner = default_float(common_dtype("logspace", [start, stop]))
+    if dtype is not None and dtype_of(dtype).is_float:
+        inner = promote_types(inner, dtype)
+    out = pow(base, linspace(start, stop, num, endpoint=endpoint, dtype=inner))
     return out if dtype is None else _whole(out, dtype_of(dtype))

@@ -271,7 +271,7 @@ def _quantile(
         return fused(_computed, how, y, convert(asarray(q, name=name), accumulator(y.dtype)))
     at = to_numpy(q).astype("float64") * (n - 1)
     low, high = at // 1, -(-at // 1)
-    share = asarray((at - low).astype("float32"))
+    share = asarray(at - low)
     places = [asarray(_chosen(method, at, low, high, k).astype("int32")) for k in range(2)]
     return fused(_known, how, y, *places, convert(share, accumulator(y.dtype)))
 

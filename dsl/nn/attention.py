@@ -12,6 +12,7 @@ from verax.compiler.ir.dtypes import DType, float32
 from verax.compiler.ir.errors import ShapeError
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import arange
+from verax.dsl.lang.dtypes import promote_types
 from verax.dsl.lang.einsum import einsum
 from verax.dsl.lang.elementwise import cos, exp, sin, where
 from verax.dsl.lang.joining import concat
@@ -42,8 +43,9 @@ def rotary(x: AnyArray, *, base: float = 10000.0) -> AnyArray:
     if size % 2:
         raise ShapeError(f"rotary needs an even head size, got {size} in {x.type}")
     half = size // 2
-    rates = exp(arange(half, dtype=float32) * (-2.0 * math.log(base) / size))
-    angles = (arange(length, dtype=float32)[:, None] * rates)[:, None, :]
+    wide = promote_types(x.dtype, float32)
+    rates = exp(arange(half, dtype=wide) * (-2.0 * math.log(base) / size))
+    angles = (arange(length, dtype=wide)[:, None] * rates)[:, None, :]
     c, s = convert(cos(angles), x.dtype), convert(sin(angles), x.dtype)
     a, b = x[..., :half], x[..., half:]
     return concat([a * c - b * s, a * s + b * c], axis=-1)

@@ -314,7 +314,7 @@ CASES = (
     Case(
         "triangulation",
         triangulation,
-        (CAMERAS, _normal(2, 3, scale=0.3) + [0, 0, 5]),
+        (CAMERAS, _normal(2, 3, scale=0.3) + np.array([0, 0, 5])),
         (0, 1),
         triangulation_reference,
     ),

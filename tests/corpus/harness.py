@@ -149,7 +149,8 @@ class Ways:
 class Derivatives:
     """The derivatives of the inner product of what a program gives with u, along v and w.
 
-    They are computed in one program, so that it is compiled once.
+    They are computed in one program, so that it is compiled once; and the first derivatives are
+    those which the second ones come with.
     """
 
     ways: Ways
@@ -161,9 +162,9 @@ class Derivatives:
         """A scalar for all results."""
         return pairing(smooth(self.ways.call(*xs)), self.u)
 
-    def slope(self, *xs: Tree) -> Any:
-        """Its derivative along v, forward."""
-        return vx.jvp(self.weighed, xs, self.v)[1]
+    def pushed(self, *xs: Tree) -> tuple[Any, Any]:
+        """It, and its derivative along v, forward."""
+        return vx.jvp(self.weighed, xs, self.v)
 
     def pulled(self, *xs: Tree) -> Any:
         """Its derivative along v, in reverse."""
@@ -175,14 +176,15 @@ class Derivatives:
 
     def all(self, *xs: Tree) -> dict[str, Any]:
         """By the name of each way."""
-        case = self.ways.case
-        out = {"value": self.weighed(*xs), "jvp": self.slope(*xs)}
+        case, out = self.ways.case, {}
+        if case.orders == 1:
+            out["value"], out["jvp"] = self.pushed(*xs)
+            if case.reverse:
+                out["vjp"] = self.pulled(*xs)
+            return out
+        (out["value"], out["jvp"]), (_, out["jvp of jvp"]) = vx.jvp(self.pushed, xs, self.w)
         if case.reverse:
-            out["vjp"] = self.pulled(*xs)
-        if case.orders > 1:
-            out["jvp of jvp"] = vx.jvp(self.slope, xs, self.w)[1]
-        if case.orders > 1 and case.reverse:
-            out["jvp of vjp"] = vx.jvp(self.pulled, xs, self.w)[1]
+            out["vjp"], out["jvp of vjp"] = vx.jvp(self.pulled, xs, self.w)
             out["vjp of vjp"] = pairing(self.gradient(self.pulled)(*xs), self.w)
         return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -267,7 +267,7 @@ def crf_reference(emissions: Any, moves: Any) -> Any:
     total, marginals = 0.0, np.zeros((n, k))
     for path in product(range(k), repeat=n):
         score = sum(emissions[t, s] for t, s in enumerate(path))
-        weight = np.exp(score + sum(moves[a, b] for a, b in zip(path, path[1:])))
+        weight = np.exp(score + sum(moves[a, b] for a, b in pairwise(path)))
         total += weight
         marginals[range(n), path] += weight
     return np.log(total), marginals / total
@@ -346,8 +346,38 @@ def bigrams_reference(weights: Any, tokens: Any) -> Any:
     counts = np.full((3, 3), 0.5)
     for a, b, w in zip(tokens, tokens[1:], weights):
         counts[a, b] += w
-    pairs = list(zip(tokens, tokens[1:]))
+    pairs = list(pairwise(tokens))
     return counts, sum(np.log(counts[a, b] / counts[a].sum()) for a, b in pairs)
+
+
+def stack_machine(inputs: Any, program: Any) -> Any:
+    """Runs a program on a stack of numbers: a loop of a switch, with a place that moves."""
+
+    def push(stack: Any, top: Any, operand: Any) -> Any:
+        return stack.at[top].set(inputs[operand]), top + 1
+
+    def binary(f: Any) -> Any:
+        def run(stack: Any, top: Any, operand: Any) -> Any:
+            return stack.at[top - 2].set(f(stack[top - 2], stack[top - 1])), top - 1
+
+        return run
+
+    def unary(stack: Any, top: Any, operand: Any) -> Any:
+        return stack.at[top - 1].set(vx.sin(stack[top - 1])), top
+
+    branches = [push, binary(vx.add), binary(vx.multiply), unary]
+
+    def step(state: Any, instruction: Any) -> Any:
+        code, operand = instruction
+        return vx.switch(code, branches, *state, operand), None
+
+    empty = (vx.zeros((3,), dtype=inputs.dtype), vx.zeros((), dtype=vx.int32))
+    return vx.scan(step, empty, program)[0][0][0]
+
+
+def stack_machine_reference(inputs: Any, program: Any) -> Any:
+    a, b, c = inputs
+    return np.sin(a * b + c) * a
 
 
 def _normal(*shape: int, scale: float = 1.0) -> Any:
@@ -426,6 +456,13 @@ CASES = (
         (_normal(6), _normal(6, 2), np.array([2, 1, 3])),
         (0, 1),
         packed_reference,
+    ),
+    Case(
+        "stack machine",
+        stack_machine,
+        (_normal(3), (np.array([0, 0, 2, 0, 1, 3, 0, 2]), np.array([0, 1, 0, 2, 0, 0, 0, 0]))),
+        (0,),
+        stack_machine_reference,
     ),
     Case(
         "bigrams",

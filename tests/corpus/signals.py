@@ -272,6 +272,39 @@ def cepstrum_reference(signal: Any, bank: Any) -> Any:
     return dct(np.log(bank @ power), norm="ortho")
 
 
+def tomography(image: Any, angles: Any) -> Any:
+    """Projections of an image, and steps back by the transpose of the projector."""
+    n = image.shape[0]
+    at = vx.arange(n, dtype=image.dtype) - (n - 1) / 2
+
+    def project(x: Any) -> Any:
+        def one(angle: Any) -> Any:
+            place = vx.cos(angle) * at[:, None] + vx.sin(angle) * at
+            return vx.exp(-2.0 * (place.ravel() - at[:, None]) ** 2) @ x.ravel()
+
+        return vx.map(one, angles)
+
+    def step(x: Any, _: None) -> Any:
+        error = project(image) - project(x)
+        return x + 0.05 * vx.linear_transpose(project, x)(error)[0], vx.sum(error**2)
+
+    return vx.scan(step, vx.zeros_like(image), None, length=3)
+
+
+def tomography_reference(image: Any, angles: Any) -> Any:
+    n = len(image)
+    at = np.arange(n) - (n - 1) / 2
+    rows = []
+    for c, s in zip(np.cos(angles), np.sin(angles)):
+        for t in at:
+            rows.append(np.exp(-2 * (c * at[:, None] + s * at - t) ** 2).ravel())
+    a, x, errors = np.array(rows), np.zeros(n * n), []
+    for _ in range(3):
+        error = a @ (image.ravel() - x)
+        x, errors = x + 0.05 * a.T @ error, [*errors, error @ error]
+    return x.reshape(n, n), np.array(errors)
+
+
 def _normal(*shape: int, scale: float = 1.0) -> Any:
     return scale * RNG.standard_normal(shape)
 
@@ -313,6 +346,13 @@ CASES = (
         (_normal(4, 4), RNG.uniform(0, 1, (2, 2)), np.array(0.1)),
         (0, 1, 2),
         deconvolution_reference,
+    ),
+    Case(
+        "tomography",
+        tomography,
+        (_normal(3, 3), np.array([0.1, 0.9, 2.0])),
+        (0, 1),
+        tomography_reference,
     ),
     Case("cepstrum", cepstrum, (_normal(8), RNG.uniform(0, 1, (3, 5))), (0, 1), cepstrum_reference),
 )

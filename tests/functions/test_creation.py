@@ -261,6 +261,8 @@ def test_linspace() -> None:
 def test_logspace() -> None:
     both(lambda: c.logspace(0.0, 2.0, 3), host([1, 10, 100], np.float32))
     both(lambda: c.logspace(0.0, 3.0, 4, base=2.0, dtype=int32), host([1, 2, 4, 8], np.int32))
+    powers = c.logspace(0.0, 1.0, 5, dtype=float64).numpy()
+    np.testing.assert_allclose(powers, np.logspace(0, 1, 5), rtol=1e-14)
 
 
 # diagonals, triangles, grids, classes

@@ -232,7 +232,8 @@ def test_errors_of_the_op() -> None:
         "[verax-shape] fft of 3 dimensions: [2,3] has 2"
     )
     assert told(lambda: Fft("rfft", 1).infer((x,))) == (
-        "[verax-dtype] rfft takes float32 or float64, got complex64[2,3]"
+        "[verax-dtype] rfft takes float32 or float64, got complex64[2,3]\n"
+        "  fix: convert the operand first: x.astype(vx.float32)"
     )
     assert told(lambda: Fft("irfft", 1, 6).infer((x,))) == (
         "[verax-shape] irfft to 6 elements takes 4 of them in the last dimension, got [2,3]"

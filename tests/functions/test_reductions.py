@@ -257,6 +257,9 @@ def test_quantiles(case: tuple[npt.NDArray[Any], Any, bool], method: Any) -> Non
     how: Any = {"axis": axis, "keepdims": keepdims}
     got = statistics.quantile(x, q, method=method, **how)
     close(got, np.quantile(x, q, method=method, **how))
+    wide = x.astype(np.float64)
+    doubles = statistics.quantile(wide, q, method=method, **how)
+    np.testing.assert_allclose(doubles, np.quantile(wide, q, method=method, **how), atol=1e-12)
     found = vx.jit(
         lambda x, q: (
             statistics.median(x, **how),

@@ -25,11 +25,14 @@ from verax.compiler.ir.dtypes import (
     float64,
     int4,
     int8,
+    int16,
     int32,
     int64,
     uint4,
     uint8,
+    uint16,
     uint32,
+    uint64,
 )
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.types import KeyType
@@ -63,9 +66,14 @@ STORED: tuple[DType, ...] = (
     int64,
     complex64,
     *NARROW,
+    int8,
+    uint32,
+    int16,
+    uint16,
+    uint64,
 )
 NUMBERS = tuple(d for d in STORED if d.kind in NUMERIC)
-ORDERABLE = (*[d for d in STORED if d.kind in ORDERED], int8, uint32)
+ORDERABLE = tuple(d for d in STORED if d.kind in ORDERED)
 WHOLE_NUMBERS = (int32, bool_, int8, uint32, int64)
 INDICES: tuple[DType, ...] = (int32, int64, uint32)
 EDGES = (0.0, -0.0, np.inf, -np.inf, np.nan)

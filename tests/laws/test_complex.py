@@ -1,4 +1,4 @@
-"""Complex numbers under the laws: every op that takes them meets them, and the page tells no lie."""
+"""Complex numbers: every op that takes them meets them in the laws, and the page tells no lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.laws.harness import Case, Sample, samples
-from tests.laws.laws import LAWS, SMOOTH
+from tests.laws.laws import SMOOTH
 from tests.laws.test_laws import CASES
 from verax.compiler.ir.dtypes import complex64, complex128
 from verax.compiler.ir.errors import DTypeError, ShapeError

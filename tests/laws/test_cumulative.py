@@ -88,8 +88,11 @@ def test_errors() -> None:
         "  fix: use axes from 0 to 0"
     )
     assert told(lambda: Cumulative(0, False, "max").infer((ArrayType((3,), complex64),))) == (
-        "[verax-dtype] cumulative max takes bool or int or uint or float operands, got complex64[3]"
+        "[verax-dtype] cumulative max takes bool or int or uint or float operands, got"
+        " complex64[3]\n"
+        "  fix: take a real number of each: abs(x), x.real or x.imag"
     )
     assert told(lambda: Recurrence(0, False).infer((ArrayType((3,), bool_),) * 2)) == (
-        "[verax-dtype] recurrence takes int or uint or float or complex operands, got bool[3]"
+        "[verax-dtype] recurrence takes int or uint or float or complex operands, got bool[3]\n"
+        "  fix: convert the operand first: x.astype(vx.int32)"
     )

@@ -362,7 +362,7 @@ MESSAGES: tuple[tuple[Op, tuple[Type, ...], type[Exception], str], ...] = (
         TopK(0, 1),
         (ArrayType((3,), complex64),),
         DTypeError,
-        "top_k takes operands that have an order, got complex64[3]",
+        "top_k takes bool or int or uint or float operands, got complex64[3]",
     ),
     (TopK(0, 4), (f32(3),), ShapeError, "top_k: dimension 0 of [3] has no 4 elements"),
     (

@@ -92,6 +92,14 @@ def test_rotary_keeps_norms_and_depends_on_distances_only() -> None:
     np.testing.assert_allclose(products[0, 3], products[2, 5], rtol=1e-4, atol=1e-5)
 
 
+def test_rotary_of_doubles_turns_complex_numbers() -> None:
+    x = RNG.standard_normal((3, 2, 4))
+    turn = np.exp(1j * np.arange(3)[:, None, None] * np.array([1.0, 0.01]))
+    z = (x[..., :2] + 1j * x[..., 2:]) * turn
+    found = vx.nn.rotary(vx.asarray(x)).numpy()
+    np.testing.assert_allclose(found, np.concatenate([z.real, z.imag], axis=-1), atol=1e-14)
+
+
 def test_cross_entropy() -> None:
     logits, labels = normal(4, 6), RNG.integers(0, 6, 4).astype(np.int32)
     want = np.log(np.exp(logits).sum(-1)) - logits[np.arange(4), labels]
