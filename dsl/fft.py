@@ -87,17 +87,17 @@ def _transformed(
     norm: Norm | None,
     mirrored: bool = False,
 ) -> AnyArray:
-    y = _operand(name, kind, x)
+    given = asarray(x, name=name)
+    y = _operand(name, kind, given)
     norm = _norm(name, norm)
     plan = Plan(
-        kind, *_sizes(name, kind, y, s, axes), _SWAPPED[norm] if mirrored else norm, mirrored
+        kind, *_sizes(name, kind, given, s, axes), _SWAPPED[norm] if mirrored else norm, mirrored
     )
     return fused(_run, plan, y) if plan.axes else y
 
 
-def _operand(name: str, kind: str, x: ArrayLike) -> AnyArray:
-    """x in a dtype that is transformed: float32, float64, or the complex one of these."""
-    y = asarray(x, name=name)
+def _operand(name: str, kind: str, y: AnyArray) -> AnyArray:
+    """y in a dtype that is transformed: float32, float64, or the complex one of these."""
     if kind == "rfft":
         if y.dtype.is_complex:
             raise DTypeError(f"{name} takes real numbers, got {y.type}", fix="vx.fft.fft(x)")
@@ -138,8 +138,8 @@ def _sizes(
     for d, n in zip(dims, sizes):
         if isinstance(n, int) and n < 1:
             raise ShapeError(
-                f"{name}: along axis {d} of {x.type} {n} elements are to be transformed",
-                fix="the sizes of a transform are 1 or more",
+                f"{name} of {n} elements, along axis {d} of {x.type}",
+                fix="a transform has 1 element or more: give its size, n=... or s=...",
             )
     return dims, tuple(sizes)
 

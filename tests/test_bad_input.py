@@ -6,8 +6,10 @@ UPDATE_GOLDEN=1 writes the file anew; read the difference before committing it.
 from __future__ import annotations
 
 import os
+import random
 import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ A, B = vx.ones((8, 16)), vx.ones((32, 4))
 N = vx.asarray([1, 2, 3])
 MESH = vx.Mesh(data=2, model=2)
 ESCAPED = threading.local()
+SEEN: list[Any] = []
+NUMBERS = iter(range(9))
 
 
 def leak(x: vx.AnyArray) -> vx.AnyArray:
@@ -54,6 +58,35 @@ def reuse_in_loop(key: vx.random.Key) -> Any:
 def no_common_dtype() -> Any:
     unsigned: vx.AnyArray = vx.asarray([1], dtype=vx.uint64)
     return unsigned + vx.asarray([1], dtype=vx.int64)
+
+
+def appends(x: vx.AnyArray) -> vx.AnyArray:
+    SEEN.append(x)
+    return x
+
+
+def takes_next(x: vx.AnyArray) -> vx.AnyArray:
+    return x * next(NUMBERS)
+
+
+def tells_time(x: vx.AnyArray) -> vx.AnyArray:
+    return x * time.time()
+
+
+def draws(x: vx.AnyArray) -> vx.AnyArray:
+    return x * random.random()
+
+
+def second_variant() -> Any:
+    f = vx.jit(lambda x: x * 2, max_variants=1)
+    return f(A), f(B)
+
+
+def with_rule(bwd: Callable[[Any, Any], Any]) -> Any:
+    """The gradient of a sine whose backward rule is wrong."""
+    f = vx.custom_vjp(vx.sin)
+    f.defvjp(lambda x: (vx.sin(x), x), bwd)
+    return vx.grad(lambda x: vx.sum(f(x)))(vx.ones((3,)))
 
 
 CASES: dict[str, Callable[[], Any]] = {
@@ -93,11 +126,19 @@ CASES: dict[str, Callable[[], Any]] = {
     "vmap of nothing": lambda: vx.vmap(vx.sin, in_axes=None)(vx.ones((3,))),
     "cond types": lambda: vx.cond(True, lambda x: x, lambda x: x > 0, A),
     "cond structures": lambda: vx.cond(True, lambda x: (x, x), lambda x: [x], A),
+    "cond dtypes in a tree": lambda: vx.cond(
+        True, lambda x: {"a": x, "b": x}, lambda x: {"a": x, "b": vx.sum(x).astype(vx.int32)}, A
+    ),
+    "cond on a vector": lambda: vx.cond(N > 0, lambda x: x, lambda x: -x, A),
+    "cond on a number": lambda: vx.cond(vx.asarray(1.0), lambda x: x, lambda x: -x, A),
+    "switch on a float": lambda: vx.switch(1.0, [vx.sin, vx.cos], A),
+    "scan carry dtype": lambda: vx.scan(lambda c, x: (c + x[0], x), N[0], A),
     "scan carry type": lambda: vx.scan(lambda c, x: (vx.stack([c, c]), x), vx.zeros(()), A),
     "scan carry structure": lambda: vx.scan(lambda c, x: ((c, c), x), vx.zeros(()), A),
     "scan result": lambda: vx.scan(lambda c, x: c, vx.zeros(()), A),
     "scan lengths": lambda: vx.scan(lambda c, x: (c, x[0]), vx.zeros(()), (A, B)),
     "while predicate": lambda: vx.while_loop(lambda x: x, lambda x: x, vx.ones((2,))),
+    "while predicate dtype": lambda: vx.while_loop(lambda x: x, lambda x: x, vx.ones(())),
     "while carry": lambda: vx.while_loop(lambda x: x[0] < 3, lambda x: x[:1], vx.ones((2,))),
     "grad of a while loop": lambda: vx.grad(
         lambda x: vx.while_loop(lambda v: v < 3.0, lambda v: v * 2.0, x)
@@ -122,6 +163,41 @@ CASES: dict[str, Callable[[], Any]] = {
     "key used in a loop": lambda: vx.jit(reuse_in_loop)(vx.random.key(0)),
     "dropout rate": lambda: vx.nn.dropout(A, 1.5, key=vx.random.key(0)),
     "float labels": lambda: vx.nn.cross_entropy(A, vx.ones((8,))),
+    "custom rule, structure": lambda: with_rule(lambda x, ct: ct * vx.cos(x)),
+    "custom rule, shape": lambda: with_rule(lambda x, ct: (vx.sum(ct * vx.cos(x)),)),
+    "custom rule, dtype": lambda: with_rule(lambda x, ct: (vx.ones((3,), dtype=vx.int32),)),
+    "custom rule, count": lambda: with_rule(lambda x, ct: (ct, ct)),
+    "custom rule missing": lambda: vx.grad(vx.custom_vjp(lambda x: x * x))(1.0),
+    "cholesky of what is not square": lambda: vx.linalg.cholesky(A),
+    "inverse of what is not square": lambda: vx.linalg.inv(A),
+    "solve sizes": lambda: vx.linalg.solve(vx.eye(8), B),
+    "determinant of a vector": lambda: vx.linalg.det(vx.ones((3,))),
+    "window of size 0": lambda: vx.reduce_window(A, 0.0, "add", (0, 2)),
+    "window of negative size": lambda: vx.reduce_window(A, 0.0, "add", (2, -1)),
+    "window ranks": lambda: vx.reduce_window(A, 0.0, "add", (2,)),
+    "window strides": lambda: vx.reduce_window(A, 0.0, "add", (2, 2), (0, 1)),
+    "argmax of nothing": lambda: vx.argmax(vx.ones((0, 2)), axis=0),
+    "take by floats": lambda: vx.take(A, vx.asarray([0.5]), axis=0),
+    "update by floats": lambda: A.at[vx.asarray([0.5])].set(1.0),
+    "segments by floats": lambda: vx.segment_sum(A, vx.ones((8,)), num_segments=2),
+    "fft axes": lambda: vx.fft.fftn(A, axes=(0, 2)),
+    "fft axis twice": lambda: vx.fft.fftn(A, axes=(0, -2)),
+    "fft of no elements": lambda: vx.fft.fft(A, n=0),
+    "second variant": second_variant,
+    "captured list": lambda: vx.jit(appends)(A),
+    "captured iterator": lambda: vx.jit(takes_next)(A),
+    "clock": lambda: vx.jit(tells_time)(A),
+    "Python's random": lambda: vx.jit(draws)(A),
+    "checkpoint policy": lambda: vx.checkpoint(vx.sin, policy="everything"),
+    "memory budget": lambda: vx.grad(lambda x: vx.sum(vx.sin(x)), memory="1KB")(vx.ones((999,))),
+    "unknown axis name": lambda: vx.vmap(lambda x: vx.psum(x, "j"), axis_name="i")(A),
+    "axis name outside": lambda: vx.psum(A, "i"),
+    "linear_transpose of a square": lambda: vx.linear_transpose(lambda x: x * x, A)(A),
+    "complex result of grad": lambda: vx.grad(lambda x: x * 1j)(1.0),
+    "holomorphic of a real": lambda: vx.grad(vx.sin, holomorphic=True)(1.0),
+    "floor of complex numbers": lambda: vx.floor(vx.asarray([1j])),
+    "minus of booleans": lambda: -(A > 0),
+    "bitcast widths": lambda: vx.bitcast(A, vx.int8),
     "float64 to int": lambda: vx.asarray(np.array([1.5]), dtype=vx.int32),
 }
 

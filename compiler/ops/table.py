@@ -256,8 +256,8 @@ def recast(e: Example, to: DType) -> tuple[Type, ...]:
 
 
 def main_type(e: Example) -> Type | None:
-    """The type of the first operand, of a select that of the values."""
-    return e.types[-1 if e.op is SELECT else 0] if e.types else None
+    """The type of the first operand, of a choice that of the values."""
+    return e.types[-1 if e.op in (SELECT, MASKED) else 0] if e.types else None
 
 
 def accepted(e: Example) -> bool:
@@ -298,10 +298,23 @@ def tangent(e: Example, i: int) -> str:
     return "zero" if all(y is None for y in out) else "rule"
 
 
-def linear(e: Example) -> str:
-    """The sets of operands in which the op is jointly linear."""
-    sets = [", ".join(map(str, sorted(s))) for s in e.op.linear(len(e.types)) if s]
-    return "; ".join(sets) or "none"
+def transpose(e: Example) -> str:
+    """Per set of operands in which the op is jointly linear, the ops of their cotangents."""
+    sets = [s for s in e.op.linear(len(e.types)) if s]
+    return "; ".join(f"{', '.join(map(str, sorted(s)))}: {back(e, s)}" for s in sets) or "none"
+
+
+def back(e: Example, operands: frozenset[int]) -> str:
+    """The ops that the cotangents of these operands are written with."""
+    b = Builder()
+    cts = [b.input(t) for t in e.op.infer(e.types)]
+    xs = [None if i in operands else b.input(t) for i, t in enumerate(e.types)]
+    try:
+        e.op.transpose(b, cts, xs, e.types, refuse)
+    except (LookupError, InternalError):  # a while loop is split before
+        return "its program's"
+    names = list(dict.fromkeys(spelling(eq.op) for eq in b.equations))
+    return ", ".join(names) or "the cotangent"
 
 
 def batch(e: Example) -> str:
@@ -313,7 +326,7 @@ def batch(e: Example) -> str:
     except LookupError:
         return "its program's"
     except (DerivativeError, InternalError):
-        return "refused"
+        return "by lane" if e.op.programs else "refused"
     names = list(dict.fromkeys(spelling(eq.op) for eq in b.equations))
     return "itself" if names in ([spelling(e.op)], []) else ", ".join(names)
 
@@ -424,26 +437,26 @@ def lowers(e: Example) -> str:
 Column: TypeAlias = Callable[[Example], str]
 COLUMNS: Mapping[str, Column] = {
     "op": lambda e: f"`{spelling(e.op)}`",
-    "takes": takes,
+    "types": takes,
     "jvp": jvp,
-    "linear in": linear,
+    "transpose": transpose,
     "batch": batch,
-    "cut dims": dims,
-    "lowers to": lowers,
+    "local": dims,
+    "lower": lowers,
 }
 HEAD = """# The ops
 
 Generated from the declarations by `python -m verax.compiler.ops.table`; do not edit.
 Each row is an op on one example of its operands.
 
-- *takes*: the kinds of dtypes.
+- *types*: the kinds of dtypes that it takes.
 - *jvp*: per operand `rule`, `zero`, or `none` where its dtype has no tangent.
-- *linear in*: the sets of operands in which the op is jointly linear, which transposition and
-  pending sums read.
+- *transpose*: the sets of operands in which the op is jointly linear, which pending sums read too,
+  and the ops that their cotangents are written with.
 - *batch*: what a call becomes when all operands are mapped.
-- *cut dims*: the factors on the dimensions of operands and results. One in brackets may not be cut,
-  one that is reduced is named with its monoid.
-- *lowers to*: the operations that the lowering writes.
+- *local*: the factors on the dimensions of operands and results, which tell what a shard computes.
+  One in brackets may not be cut, one that is reduced is named with its monoid.
+- *lower*: the operations that the lowering writes.
 """
 
 

@@ -293,6 +293,9 @@ class Path:
             rows = [[self.slot(x, k) for k in orders] if m else None for x, m in zip(xs, moves)]
             return expanded(self.b, op, [self.slot(x, 0) for x in xs], rows, order, jet)
 
+        if op.effects and step.whole:
+            up_to(self.order)
+
         def coefficients(k: int) -> Sequence[Coefficient]:
             found = up_to(self.order if step.whole else k)
             return [row[k] if k < len(row) else None for row in found]
@@ -306,7 +309,7 @@ def disjoint(sets: Sequence[frozenset[int]], moving: frozenset[int]) -> list[fro
     rest = moving
     for s in sets:
         if s & rest and not any(s & part for part in parts):
-            parts.append(s & rest)
+            parts.append(s)
             rest -= s
     return None if rest else parts
 

@@ -206,5 +206,7 @@ def scalar_of(x: Any, what: str, name: str, dtype: Any) -> Any:
     if dtype is bool_ and not value.dtype.is_bool:
         raise DTypeError(f"{what}: {name} is {value.type}, not a bool", fix=f"compare: {name} != 0")
     if dtype is int32 and not value.dtype.is_integer:
-        raise DTypeError(f"{what}: {name} is {value.type}, not an integer")
+        raise DTypeError(
+            f"{what}: {name} is {value.type}, not an integer", fix=f"{name}.astype(vx.int32)"
+        )
     return convert(value, dtype)

@@ -166,6 +166,6 @@ def logspace(
     """``base`` to the powers ``linspace(start, stop, num)``."""
     inner = default_float(common_dtype("logspace", [start, stop]))
     if dtype is not None and dtype_of(dtype).is_float:
-        inner = promote_types(inner, dtype)
+        inner = promote_types(inner, dtype_of(dtype))
     out = pow(base, linspace(start, stop, num, endpoint=endpoint, dtype=inner))
     return out if dtype is None else _whole(out, dtype_of(dtype))

@@ -24,7 +24,9 @@ from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.span import user_span
 from verax.compiler.ir.types import ArrayType, KeyType, Type
+from verax.compiler.ops.pointwise import Constant
 from verax.dsl.lang.bounded import Bounded
+from verax.dsl.lang.host import to_numpy
 from verax.dsl.lang.rewrite import rewritten
 from verax.dsl.lang.scope import STACK, Scope
 from verax.sharding.spec import Spec
@@ -227,10 +229,15 @@ def _run_one(op: Op, xs: tuple[Value, ...]) -> AnyArray:
 
 
 def run_op(op: Op, xs: Sequence[Value]) -> list[Any]:
-    """Run op now. The executable is found by the op and the operands' types."""
+    """Run op now. The executable is found by the op and the operands' types.
+
+    Numbers are put on the device, for each would be an executable of its own.
+    """
     key = (op, *[x.type for x in xs])
     found = _EAGER.get(key)
     if found is None:
+        if isinstance(op, Constant) and op.type.shape == ():
+            return [wrap(op.type, backend().put(to_numpy(op.value, op.type.dtype), op.type))]
         found = _EAGER.keep(key, _compile_op(op, [x.type for x in xs]))
     buffers = found.run([x.ref if x.scope is None else concrete(x).ref for x in xs])
     return [c(t, y) for (c, t), y in zip(found.results, buffers)]
@@ -280,15 +287,24 @@ def concrete(x: V) -> V:
     if not (scope.open and scope.looks):
         return known(x, "Python")
     scope.forced = True
-    value: V = concrete(_evaluate(scope, x.ref))
+    _evaluate(scope, x.ref)
+    value: V = _worth(scope, x.ref)
     return value
 
 
 _first = itemgetter(2)  # of an equation: its first result
 
 
-def _evaluate(scope: Scope, slot: int) -> Any:
-    """What a slot of the scope is worth: op by op, only as far as it is asked for."""
+def _worth(scope: Scope, slot: int) -> Any:
+    """What a slot is worth, once that is known; noted where it came in from outside."""
+    x = scope.values[slot]
+    if x.scope is None and slot in scope.builder.inputs:
+        scope.look(x)
+    return concrete(x)
+
+
+def _evaluate(scope: Scope, slot: int) -> None:
+    """Find out what a slot is worth: op by op, only as far as it is asked for."""
     values, todo = scope.values, [slot]
     while todo:
         s = todo[-1]
@@ -300,10 +316,9 @@ def _evaluate(scope: Scope, slot: int) -> Any:
         if missing:
             todo += missing
             continue
-        results = run_op(eq.op, [concrete(values[x]) for x in eq.operands])
+        results = run_op(eq.op, [_worth(scope, x) for x in eq.operands])
         for i, y in enumerate(results):
             values[eq.first + i] = y
-    return values[slot]
 
 
 def _equation_of(b: Builder, slot: int) -> Equation:

@@ -116,7 +116,10 @@ def reduced(
             fix="give the window a 1 for each dimension in which it does not slide",
         )
     if any(k < 1 for k in sizes):
-        raise ShapeError(f"{name}: the window {sizes} has a size below 1")
+        raise ShapeError(
+            f"{name}: the window {sizes} has a size below 1",
+            fix="give it a 1 for each dimension in which it does not slide",
+        )
     how = slides(name, shape_of(x), sizes, strides, padding, base, dilation, what="dimension")
     plain = Slide()
     windows: tuple[Window, ...] = tuple(

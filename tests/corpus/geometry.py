@@ -166,35 +166,6 @@ def raster_reference(triangles: Any, colours: Any, depths: Any) -> Any:
     return image
 
 
-def inverse_kinematics(angles: Any, lengths: Any, goal: Any) -> Any:
-    """Damped Gauss-Newton steps of a planar arm towards a goal, kept inside of its joints."""
-
-    def hand(angles: Any) -> Any:
-        total = vx.cumulative_sum(angles)
-        return vx.stack([lengths @ vx.cos(total), lengths @ vx.sin(total)])
-
-    def step(_: Any, angles: Any) -> Any:
-        jacobian = vx.jacfwd(hand)(angles)
-        system = jacobian @ jacobian.mT + 0.1 * vx.eye(2, dtype=angles.dtype)
-        move = jacobian.mT @ vx.linalg.solve(system, goal - hand(angles))
-        return vx.clip(angles + move, -1.2, 1.2)
-
-    angles = vx.fori_loop(0, 3, step, angles)
-    return angles, hand(angles)
-
-
-def kinematics_reference(angles: Any, lengths: Any, goal: Any) -> Any:
-    for _ in range(3):
-        arm = lengths * np.exp(1j * np.cumsum(angles))
-        slopes = 1j * np.cumsum(arm[::-1])[::-1]
-        jacobian = np.stack([slopes.real, slopes.imag])
-        error = goal - [arm.sum().real, arm.sum().imag]
-        move = jacobian.T @ np.linalg.inv(jacobian @ jacobian.T + 0.1 * np.eye(2)) @ error
-        angles = np.clip(angles + move, -1.2, 1.2)
-    end = (lengths * np.exp(1j * np.cumsum(angles))).sum()
-    return angles, np.array([end.real, end.imag])
-
-
 def rigid_motion(twists: Any, points: Any) -> Any:
     """Points under the product of the exponentials of twists."""
 
@@ -339,13 +310,6 @@ CASES = (
         (_normal(2, 3, 2), RNG.uniform(0, 1, (2, 3)), _normal(2)),
         (0, 1, 2),
         raster_reference,
-    ),
-    Case(
-        "inverse kinematics",
-        inverse_kinematics,
-        (np.array([0.3, 0.4, -0.5]), np.array([1.0, 0.8, 0.5]), np.array([0.5, 1.5])),
-        (0, 1, 2),
-        kinematics_reference,
     ),
     Case(
         "rigid motion",

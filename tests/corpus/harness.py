@@ -2,7 +2,7 @@
 
 A ``Case`` is a function as users write them, with float64 arguments. It is run op by op, jitted,
 vmapped over a batch, with that batch cut over a mesh, differentiated forward and in reverse, and
-both again; each way is compared with another one that shares as little with it as possible.
+both again, and its derivatives over a batch that is cut; each way is compared with another one that shares as little with it as possible.
 """
 
 from __future__ import annotations
@@ -76,6 +76,16 @@ def pairing(a: Tree, b: Tree) -> Any:
     return sum([vx.sum(x * vx.asarray(y)) for x, y in pairs], vx.zeros((), dtype=vx.float64))
 
 
+def stacked(rows: list[Tree]) -> Tree:
+    """Trees, as one tree of batches."""
+    return vx.tree.map(lambda *leaves: vx.stack(list(leaves)), *rows)
+
+
+def cut(batch: Tree) -> Tree:
+    """The batch, cut over the mesh."""
+    return vx.tree.map(lambda x: vx.shard(x, MESH, vx.P("data")), batch)
+
+
 @attrs.frozen
 class Ways:
     """The ways of running one case."""
@@ -94,6 +104,11 @@ class Ways:
             args[i] = x
         return self.case.f(*args)
 
+    @property
+    def jitted(self) -> Any:
+        """It, jitted."""
+        return vx.jit(self.call)
+
     def moved(self, v: Tree, h: float) -> tuple[Tree, ...]:
         """The arguments, moved by h along v."""
         return tuple(vx.tree.map(lambda x, d: x + h * vx.asarray(d), self.xs, v))
@@ -101,23 +116,22 @@ class Ways:
     def runs(self) -> None:
         """Op by op, jitted, and as the reference says."""
         plain = self.call(*self.xs)
-        close(vx.jit(self.call)(*self.xs), plain, self.case.tolerance, "jit")
+        close(self.jitted(*self.xs), plain, self.case.tolerance, "jit")
         if self.case.reference is not None:
             close(plain, self.case.reference(*self.case.args), self.case.tolerance, "reference")
 
+    @property
+    def rows(self) -> list[tuple[Tree, ...]]:
+        """A batch: the arguments, and some near them."""
+        shift = direction(np.random.default_rng(0), self.xs)
+        return [self.moved(shift, 0.01 * k) for k in range(BATCH)]
+
     def batches(self) -> None:
         """vmap is a stack of single calls, also where its batch is cut over a mesh."""
-        shift = direction(np.random.default_rng(0), self.xs)
-        rows = [self.moved(shift, 0.01 * k) for k in range(BATCH)]
-        stacked = vx.tree.map(lambda *r: vx.stack(list(r)), *rows)
-        single = vx.jit(self.call)
-        want = vx.tree.map(
-            lambda *r: np.stack([np.asarray(y) for y in r]), *map(single_of(single), rows)
-        )
-        many = vx.jit(vx.vmap(self.call))
-        close(many(*stacked), want, self.case.tolerance, "vmap")
-        cut = vx.tree.map(lambda x: vx.shard(x, MESH, vx.P("data")), stacked)
-        close(many(*cut), want, self.case.tolerance, "sharded over its batch")
+        want = stacked([self.jitted(*row) for row in self.rows])
+        many, batch = vx.jit(vx.vmap(self.call)), stacked(self.rows)
+        close(many(*batch), want, self.case.tolerance, "vmap")
+        close(many(*cut(batch)), want, self.case.tolerance, "sharded over its batch")
 
     def differentiates(self) -> None:
         """Forward is the difference quotient, reverse is the adjoint of forward, and so again."""
@@ -125,8 +139,11 @@ class Ways:
             return
         xs, rng = self.xs, np.random.default_rng(0)
         v, w = direction(rng, xs), direction(rng, xs)
-        u = [rng.standard_normal(np.shape(y)) for y in smooth(self.call(*xs))]
-        all_ways = vx.jit(Derivatives(self, u, v, w).all)
+        types = self.jitted.stage(*xs).out_types
+        u = [rng.standard_normal(t.shape) for t in types if t.dtype is vx.float64]
+        assert u, "nothing to differentiate"
+        ways = Derivatives(self, u, v, w)
+        all_ways = vx.jit(ways.all)
         got = all_ways(*xs)
 
         def quotient(name: str, along: Tree) -> Any:
@@ -143,6 +160,10 @@ class Ways:
             agree("jvp of jvp", quotient("jvp", w), self.case.step)
             agree("jvp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
             agree("vjp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
+        last = "vjp" if self.case.reverse else "jvp"
+        many = vx.jit(vx.vmap(ways.pulled if self.case.reverse else ways.slope))
+        want = stacked([all_ways(*row)[last] for row in self.rows])
+        close(many(*cut(stacked(self.rows))), want, self.case.tolerance, f"sharded {last}")
 
 
 @attrs.frozen
@@ -166,6 +187,10 @@ class Derivatives:
         """It, and its derivative along v, forward."""
         return vx.jvp(self.weighed, xs, self.v)
 
+    def slope(self, *xs: Tree) -> Any:
+        """Its derivative along v, forward."""
+        return self.pushed(*xs)[1]
+
     def pulled(self, *xs: Tree) -> Any:
         """Its derivative along v, in reverse."""
         return pairing(self.gradient(self.weighed)(*xs), self.v)
@@ -187,8 +212,3 @@ class Derivatives:
             out["vjp"], out["jvp of vjp"] = vx.jvp(self.pulled, xs, self.w)
             out["vjp of vjp"] = pairing(self.gradient(self.pulled)(*xs), self.w)
         return out
-
-
-def single_of(f: Callable[..., Tree]) -> Callable[[tuple[Tree, ...]], Tree]:
-    """f of its arguments as one tuple."""
-    return lambda xs: f(*xs)

@@ -306,28 +306,6 @@ def kernel_density_reference(x: Any, at: Any, bandwidth: Any) -> Any:
     return p.mean(axis=1), scores, np.sum(left) + len(x) * np.log(2 * np.pi) / 2
 
 
-def variational_bound(mean: Any, log_scale: Any, y: Any, noise: Any) -> Any:
-    """The evidence lower bound of a funnel, by draws that are functions of fixed noise."""
-
-    def log_joint(z: Any) -> Any:
-        scale = vx.exp(0.5 * z[0])
-        prior = -0.5 * z[0] ** 2 - 0.5 * vx.sum((z[1:] / scale) ** 2) - 0.5 * z[1:].size * z[0]
-        return prior - 0.5 * vx.sum((y - z[1:]) ** 2)
-
-    draws = mean + vx.exp(log_scale) * noise
-    return vx.mean(vx.vmap(log_joint)(draws)) + vx.sum(log_scale)
-
-
-def variational_reference(mean: Any, log_scale: Any, y: Any, noise: Any) -> Any:
-    total = 0.0
-    for e in noise:
-        z = mean + np.exp(log_scale) * e
-        total += norm.logpdf(z[0]) + norm.logpdf(z[1:], 0, np.exp(z[0] / 2)).sum()
-        total += norm.logpdf(y, z[1:]).sum()
-    constant = 0.5 * np.log(2 * np.pi) * (len(mean) + len(y))
-    return total / len(noise) + constant + log_scale.sum()
-
-
 def hazards(times: Any, covariates: Any, w: Any, died: Any) -> Any:
     """Cox's partial likelihood: who dies next among those at risk."""
     order = vx.argsort(-times)
@@ -342,49 +320,6 @@ def hazards_reference(times: Any, covariates: Any, w: Any, died: Any) -> Any:
         at_risk = [covariates[j] @ w for j in range(len(times)) if times[j] >= times[i]]
         total += covariates[i] @ w - logsumexp(at_risk)
     return total
-
-
-def hamiltonian_step(x: Any, precision: Any, momentum: Any, threshold: Any) -> Any:
-    """A step of Hamiltonian Monte Carlo in a double well, with fixed noise."""
-
-    def energy(x: Any) -> Any:
-        return 0.5 * vx.vdot(x, precision @ x) + 0.1 * vx.sum(x**4)
-
-    def leap(state: Any, _: None) -> Any:
-        x, p = state
-        p = p - 0.1 * vx.grad(energy)(x)
-        x = x + 0.2 * p
-        return (x, p - 0.1 * vx.grad(energy)(x)), None
-
-    (new, p), _ = vx.scan(leap, (x, momentum), None, length=5)
-    gain = energy(x) - energy(new) + 0.5 * (vx.vdot(momentum, momentum) - vx.vdot(p, p))
-    return vx.where(vx.log(threshold) < gain, new, x), gain
-
-
-def hamiltonian_reference(x: Any, precision: Any, momentum: Any, threshold: Any) -> Any:
-    both, new, p = (precision + precision.T) / 2, x, momentum
-
-    def total(x: Any, p: Any) -> Any:
-        return x @ both @ x / 2 + 0.1 * np.sum(x**4) + p @ p / 2
-
-    for _ in range(5):
-        p = p - 0.1 * (both @ new + 0.4 * new**3)
-        new = new + 0.2 * p
-        p = p - 0.1 * (both @ new + 0.4 * new**3)
-    gain = total(x, momentum) - total(new, p)
-    return new if np.log(threshold) < gain else x, gain
-
-
-def bootstrap(x: Any, y: Any) -> Any:
-    """The spread of a correlation over samples drawn again, with a key made inside."""
-    keys = vx.random.split(vx.random.key(7), 5)
-
-    def correlation(key: Any) -> Any:
-        picks = vx.random.randint(key, (x.size,), 0, x.size)
-        return vx.corrcoef(x[picks], y[picks])[0, 1]
-
-    draws = vx.vmap(correlation)(keys)
-    return draws, vx.std(draws, correction=1), vx.quantile(draws, 0.3)
 
 
 def _normal(*shape: int, scale: float = 1.0) -> Any:
@@ -483,13 +418,6 @@ CASES = (
         kernel_density_reference,
     ),
     Case(
-        "variational bound",
-        variational_bound,
-        (_normal(3), _normal(3, scale=0.3), _normal(2), _normal(4, 3)),
-        (0, 1, 2),
-        variational_reference,
-    ),
-    Case(
         "proportional hazards",
         hazards,
         (
@@ -501,12 +429,4 @@ CASES = (
         (0, 1, 2),
         hazards_reference,
     ),
-    Case(
-        "Hamiltonian Monte Carlo",
-        hamiltonian_step,
-        (_normal(2), np.array([[1.0, 0.3], [0.2, 0.8]]), _normal(2), np.array(0.5)),
-        (0, 1, 2),
-        hamiltonian_reference,
-    ),
-    Case("bootstrap", bootstrap, (_normal(6), _normal(6)), (0, 1)),
 )

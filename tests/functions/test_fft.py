@@ -194,13 +194,13 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
     (
         lambda: vx.fft.irfft(vx.ones((2, 1))),
         vx.ShapeError,
-        "[verax-shape] irfft: along axis 1 of complex64[2,1] 0 elements are to be transformed\n"
-        "  fix: the sizes of a transform are 1 or more",
+        "[verax-shape] irfft of 0 elements, along axis 1 of float32[2,1]\n"
+        "  fix: a transform has 1 element or more: give its size, n=... or s=...",
     ),
     (
         lambda: vx.fft.fft2(vx.ones(4)),
         vx.ShapeError,
-        "[verax-shape] fft2: axis -2 is out of range for complex64[4]\n"
+        "[verax-shape] fft2: axis -2 is out of range for float32[4]\n"
         "  fix: its axes are 0 to 0, or -1 to -1 from the end",
     ),
     (

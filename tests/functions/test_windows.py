@@ -145,7 +145,8 @@ def test_sizes_that_are_not_known_yet() -> None:
         ),
         (
             lambda: vx.reduce_window(X, 0.0, "max", (2, 0)),
-            "[verax-shape] reduce_window: the window (2, 0) has a size below 1",
+            "[verax-shape] reduce_window: the window (2, 0) has a size below 1\n"
+            "  fix: give it a 1 for each dimension in which it does not slide",
         ),
         (
             lambda: vx.reduce_window(X, 0.0, "max", (2, 2), -1),

@@ -106,7 +106,7 @@ def test_predicates_that_are_none() -> None:
         "[verax-dtype] cond: pred is int32[], not a bool\n  fix: compare: pred != 0"
     )
     assert text(vx.DTypeError, lambda: switch(1.0, [yes], X)) == (
-        "[verax-dtype] switch: index is float32[], not an integer"
+        "[verax-dtype] switch: index is float32[], not an integer\n  fix: index.astype(vx.int32)"
     )
     assert text(vx.StructureError, lambda: switch(1, [])) == (
         "[verax-structure] switch needs at least one branch"

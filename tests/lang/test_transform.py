@@ -88,7 +88,8 @@ def test_complex_and_other_results_that_grad_refuses() -> None:
         "  fix: take a real loss (.real, abs), or holomorphic=True if the function is"
     )
     assert text(squares, 1.0, holomorphic=True) == (
-        "[verax-derivative] holomorphic=True, and z is float32[], not complex"
+        "[verax-derivative] grad with holomorphic=True, and z is float32[], not complex\n"
+        "  fix: convert it, x.astype(vx.complex64), or leave holomorphic=True out"
     )
     assert text(squares, 3) == (
         "[verax-derivative] grad with respect to z, which is int32[]: only floating point has a"

@@ -308,6 +308,8 @@ def tridiagonal_reference(op: Op, dl: Array, d: Array, du: Array, b: Array) -> A
     def one(dl: Array, d: Array, du: Array, b: Array) -> Array:
         return np.linalg.solve(np.diag(d) + np.diag(dl[1:], -1) + np.diag(du[:-1], 1), b)
 
+    if not b.size:
+        return b
     return np.asarray(each(one, *map(widened, (dl, d, du, b)), core=(1, 1, 1, 2)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -50,7 +51,7 @@ def test_complex_operands_meet_the_derivative_laws(name: str) -> None:
     cases = [case for case in DIFFERENTIABLE if name in case.covers]
     some = [s for case in cases for s in drawn(case) if s.inexact]
     if any(map(takes_complex, some)):
-        assert complex128 in {s.types[i].dtype for s in some for i in s.inexact}
+        assert complex128 in {cast(ArrayType, s.types[i]).dtype for s in some for i in s.inexact}
 
 
 def test_the_page_runs() -> None:

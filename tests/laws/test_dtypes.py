@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def refused_well(error: DTypeError) -> None:
 
 
 def ones(t: Type) -> Array:
-    return np.ones(physical(t).shape).astype(numpy_dtype(physical(t).dtype))
+    shape = cast("tuple[int, ...]", physical(t).shape)
+    return np.ones(shape).astype(numpy_dtype(physical(t).dtype))
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: "-".join(spelling(e.op) for e in group))

@@ -45,9 +45,19 @@ def test_every_op_has_an_example() -> None:
     assert table.missing() == set()
 
 
+def test_the_columns_are_the_parts_of_a_story() -> None:
+    assert tuple(COLUMNS) == ("op", "types", "jvp", "transpose", "batch", "local", "lower")
+
+
 @pytest.mark.parametrize("e", examples(), ids=lambda e: spelling(e.op))
 def test_no_cell_is_empty(e: Example) -> None:
     assert all(cell(e).strip() for cell in COLUMNS.values())
+
+
+def test_what_is_refused_is_known() -> None:
+    rows = {spelling(e.op): [cell(e) for cell in COLUMNS.values()] for e in examples()}
+    refused = {name for name, row in rows.items() if any("refused" in cell for cell in row)}
+    assert refused - set(ELSEWHERE) == {"geqrf", "geqp3", "schur", "polygamma"}
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -26,6 +26,7 @@ from verax.compiler.ops.control import Call, Cond
 from verax.compiler.ops.functions import SIN
 from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Term
+from verax.compiler.passes.jet import jet
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.linearize import linearize
 from verax.compiler.passes.simplify import simplify
@@ -100,9 +101,16 @@ def test_effects_survive(p: Program) -> None:
     assert simplify(p).effects == {"noise"}
     quiet = (False,) * p.n_in
     assert count(jvp(p, quiet)[0]) == wanted
+    assert count(jet(p, ((),) * p.n_in, 2)[0]) == wanted
     assert count(vectorize(p, quiet, 2)[0]) == wanted
     assert count(linearize(p, quiet).forward) == wanted
     assert count(linearize(p, quiet).linear) == 0
+
+
+def test_what_moves_beside_an_effect_does_not_drop_it() -> None:
+    beside = written(f64(), f64())(loud(lambda x, y: y * 2.0))
+    p = written(f64(), f64())(lambda x, y: emit(Call(beside), x, y)[:0])
+    assert count(jet(p, ((), (1,)), 2)[0]) == 1
 
 
 def test_what_is_computed_outside_of_a_loud_loop_makes_no_noise() -> None:
@@ -118,6 +126,9 @@ def test_a_pass_refuses_an_effect_that_it_does_not_know() -> None:
         jvp(p, (True,))
     assert error.value.message == "jvp of shout_for_tests, which has the effect noise"
     assert error.value.fix == "move shout_for_tests out of the function that is transformed"
+    with pytest.raises(EffectError) as error:
+        jet(p, ((1,),), 2)
+    assert error.value.message == "jet of shout_for_tests, which has the effect noise"
     with pytest.raises(EffectError) as error:
         vectorize(p, (True,), 2)
     assert error.value.message == "vmap of shout_for_tests, which has the effect noise"
