@@ -159,8 +159,8 @@ class While(Control, name="while"):
             )
         if self.bound is None and not self.recompute:
             raise DerivativeError(
-                "reverse mode through a while loop needs a bound on the number of its steps, or "
-                "leave to compute its states again",
+                "reverse mode through a while loop without a bound on its steps: nobody knows how "
+                "many states to keep",
                 fix="while_loop(cond_fun, body_fun, init, max_steps=100), or reverse='recompute'",
                 places=places(b.span),
             )

@@ -2,7 +2,8 @@
 
 A ``Case`` is a function as users write them, with float64 arguments. It is run op by op, jitted,
 vmapped over a batch, with that batch cut over a mesh, differentiated forward and in reverse, and
-both again, and its derivatives over a batch that is cut; each way is compared with another one that shares as little with it as possible.
+both again, and its derivative over a batch that is cut; each way is compared with another one that
+shares as little with it as possible.
 """
 
 from __future__ import annotations

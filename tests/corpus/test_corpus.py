@@ -49,7 +49,10 @@ def forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def compiled_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA generates code without its optimisations, in a quarter of the time."""
+    """XLA generates code without its optimisations, in a quarter of the time.
+
+    Derivatives are the largest programs here; what XLA optimises is run by the other test.
+    """
     options = vars(pjrt)["xla_client"].CompileOptions
 
     def plain() -> Any:

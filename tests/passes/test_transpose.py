@@ -80,8 +80,8 @@ def test_reverse_mode_through_an_unbounded_while_names_line_and_fix() -> None:
     with pytest.raises(DerivativeError) as error:
         linearize(p, (True,))
     assert error.value.message == (
-        "reverse mode through a while loop needs a bound on the number of its steps, or leave to "
-        "compute its states again"
+        "reverse mode through a while loop without a bound on its steps: nobody knows how many "
+        "states to keep"
     )
     assert error.value.fix == (
         "while_loop(cond_fun, body_fun, init, max_steps=100), or reverse='recompute'"
