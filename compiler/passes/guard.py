@@ -15,7 +15,7 @@ Law: ``guard(p)`` gives what p gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -39,26 +39,39 @@ from verax.compiler.ops.reduce import Reduce
 @lru_cache(4096)
 def guard(p: Program) -> Program:
     """The program with the branches not taken made harmless."""
-    if not any(isinstance(eq.op, Select) for eq in p.equations):
+    selects = [eq for eq in p.equations if isinstance(eq.op, Select)]
+    if not selects:
         return p
-    graph = _Graph(p)
-    wanted = [eq for eq in p.equations if isinstance(eq.op, Select) and graph.needs_guard(eq)]
+    graph = _Graph(p, selects)
+    wanted = [eq for eq in selects if graph.needs_guard(eq)]
     return _Guard(graph).write({eq.first for eq in wanted}) if wanted else p
 
 
 class _Graph:
     """Where the values of a program come from, and behind which something partial stands."""
 
-    def __init__(self, p: Program) -> None:
+    def __init__(self, p: Program, selects: Sequence[Equation]) -> None:
         self.p = p
         self.made = {y: eq for eq in p.equations for y in eq.results}
         self.partial: set[int] = set()  # values with a partial function on the way to them
-        for eq in p.equations:
-            if self._is_partial(eq):
-                self.partial.add(eq.first)
+        for x in sorted(self._on_the_way(selects)):
+            if self._is_partial(self.made[x]):
+                self.partial.add(x)
+
+    def _on_the_way(self, selects: Sequence[Equation]) -> set[int]:
+        """The values that lead to the branches of the selects."""
+        found: set[int] = set()
+        stack = [x for eq in selects for x in way(eq)]
+        while stack:
+            x = stack.pop()
+            eq = self.made.get(x)
+            if eq is not None and x not in found and _passes(eq):
+                found.add(x)
+                stack += way(eq)
+        return found
 
     def _is_partial(self, eq: Equation) -> bool:
-        if not has_tangent(self.p.types[eq.first]) or not _passes(eq):
+        if not has_tangent(self.p.types[eq.first]):
             return False
         return any(x in self.partial for x in way(eq)) or bool(self.unsafe(eq))
 

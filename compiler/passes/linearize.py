@@ -9,7 +9,7 @@ Law: ``linear(residuals(x), v)`` is the tangent that ``jvp(x, v)`` gives, and is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, cast
 
@@ -18,6 +18,7 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span
 from verax.compiler.ops.control import Control, Operand
 from verax.compiler.ops.policies import EVERYTHING, Policy
+from verax.compiler.passes.guard import guard
 from verax.compiler.passes.jvp import jvp
 from verax.compiler.passes.residuals import Plan, allowed, plan
 
@@ -67,13 +68,22 @@ def linearize(p: Program, active: tuple[bool, ...], *, together: bool = False) -
         p: the program.
         active: which inputs have a tangent.
         together: both are written into one program, where nothing is computed twice: then there is
-            no choice of what is kept.
+            no choice of what is kept. The residuals may be the inputs.
     """
     tangents, out = jvp(p, active)
+    if together and not any(isinstance(eq.op, Control) or eq.op.effects for eq in p.equations):
+        q, n = guard(p), len(p.outs)
+        forward = Program(q.n_in, q.types, q.equations, (*q.outs, *range(q.n_in)))
+        return Linearized(forward, _giving(tangents, range(n, n + sum(out))), out)
     unknown = (False,) * p.n_in + (True,) * sum(active)
     force = (False,) * len(p.outs) + (True,) * sum(out)
     h = split(tangents, unknown, force, policy=EVERYTHING if together else None)
     return Linearized(h.known, h.linear, out)
+
+
+def _giving(p: Program, outs: Iterable[int]) -> Program:
+    """p with a choice of its outputs; what they do not need stays until it is written elsewhere."""
+    return Program(p.n_in, p.types, p.equations, tuple([p.outs[o] for o in outs]))
 
 
 @lru_cache(4096)
