@@ -5,8 +5,8 @@ LAPACK gives R and, packed below it, reflectors ``H_i = 1 - tau_i v_i v_i.H``; t
 
 The derivative of Qr (Walter and Lehmann) follows from ``Q.H a' inv(R) = W + R' inv(R)``, where W is
 skew-Hermitian and the other upper triangular with a real diagonal. It needs a square leading part
-of R that has an inverse; of a tall matrix with ``full``, the columns of Q that are not determined
-by a have no derivative.
+of R that has an inverse. Of a tall matrix with ``full``, a does not determine the last columns of
+Q, only the space that they span: they turn with it, and not among themselves.
 """
 
 from __future__ import annotations
@@ -54,10 +54,8 @@ class Qr(Batched, name="qr"):
         assert isinstance(m, int)
         assert isinstance(n, int)
         if m > n:
-            raise DerivativeError(
-                f"qr of {x.type} with all columns of Q: those beyond {n} are not determined",
-                fix="take the ones that are: vx.linalg.qr(x)",
-            )
+            tq, tr = _tall_tangent(q, r, t)
+            return [tq.slot, tr.slot]
         tq, tr = _square_tangent(q, r.part(None, (0, m)), t.part(None, (0, m)))
         rest = tq.H @ x.part(None, (m, n)) + q.H @ t.part(None, (m, n))
         return [tq.slot, tr.beside(rest).slot]
@@ -74,12 +72,31 @@ def _square_tangent(q: Matrix, r: Matrix, t: Matrix) -> tuple[Matrix, Matrix]:
     """The tangents of Q and R, where R is square."""
     over_r = r.apply(TriangularSolve(False, False, "N", False), t)
     inside = q.H @ over_r
+    skew = _skew(inside)
+    return q @ (skew - inside) + over_r, (inside - skew) @ r
+
+
+def _tall_tangent(q: Matrix, r: Matrix, t: Matrix) -> tuple[Matrix, Matrix]:
+    """The tangents of a square Q and of R, where the matrix has fewer columns."""
+    m, n = q.n, r.n
+    square = r.part((0, n), None)
+    inside = q.H @ square.apply(TriangularSolve(False, False, "N", False), t)
+    top, bottom = inside.part((0, n), None), inside.part((n, m), None)
+    below = (0, m - n)
+    skew = _skew(top)
+    first = q @ (inside + (skew - top).padded(below, (0, 0)))
+    rest = -(q.part(None, (0, n)) @ bottom.H)
+    return first.beside(rest), ((top - skew) @ square).padded(below, (0, 0))
+
+
+def _skew(inside: Matrix) -> Matrix:
+    """The skew-Hermitian matrix that makes the rest of this one upper, with a real diagonal."""
     low = inside.lower(-1)
     skew = low - low.H
-    if q.dtype.is_complex:  # the diagonal of R stays real
-        turn = Matrix(q.b, inside.apply(IMAG).slot)
+    if inside.dtype.is_complex:
+        turn = Matrix(inside.b, inside.apply(IMAG).slot)
         skew = skew + _imaginary(turn.only(turn.on_diagonal()))
-    return q @ (skew - inside) + over_r, (inside - skew) @ r
+    return skew
 
 
 def _imaginary(x: Matrix) -> Matrix:

@@ -172,7 +172,8 @@ def qr(x: ArrayLike, mode: Mode = "reduced", *, pivoting: bool = False) -> Any:
             of R descend in magnitude.
 
     The derivative needs linearly independent columns (of a wide matrix, the first m); otherwise it
-    is inf or NaN. The columns of a complete Q that x does not determine have none: DerivativeError.
+    is inf or NaN. Of the columns of a complete Q that x does not determine, only the space that
+    they span has a derivative: they turn with it, and not among themselves.
 
     >>> import numpy as np
     >>> q, r = qr(np.array([[3.0, 1.0], [4.0, 2.0]]))

@@ -15,11 +15,12 @@ import scipy.linalg
 from tests.laws.harness import Array, Case, Gen, Sample, widened
 from verax.compiler.ir.dtypes import DType, complex64, complex128, float32, float64
 from verax.compiler.ir.op import Op
+from verax.compiler.ir.program import Builder
 from verax.compiler.ops.cholesky import Cholesky
 from verax.compiler.ops.det import Adjugate, Det
 from verax.compiler.ops.linear_solve import LinearSolve, LogDet
 from verax.compiler.ops.lu import Lu
-from verax.compiler.ops.matrices import KINDS
+from verax.compiler.ops.matrices import KINDS, Matrix
 from verax.compiler.ops.permutation import Permutation
 from verax.compiler.ops.qr import Geqp3, Geqrf, HouseholderProduct, Qr
 from verax.compiler.ops.triangular import TriangularSolve
@@ -225,8 +226,17 @@ FACTORS = (
 
 def qr(g: Gen) -> Sample:
     x = any_matrices(g)
-    m, n = x.shape[-2:]
-    return Sample(Qr(g.flag() if m <= n or not g.smooth else False), [x])
+    op, (m, n) = Qr(g.flag()), x.shape[-2:]
+    return Sample(op, [x], observe=of_tall if g.smooth and op.full and m > n else None)
+
+
+def of_tall(b: Builder, ys: Sequence[int]) -> list[int]:
+    """R, the columns of Q that the matrix determines, and the projector on the others."""
+    q, r = (Matrix(b, y) for y in ys)
+    assert isinstance(q.n, int)
+    assert isinstance(r.n, int)
+    rest = q.part(None, (r.n, q.n))
+    return [q.part(None, (0, r.n)).slot, (rest @ rest.H).slot, r.slot]
 
 
 def qr_reference(op: Any, x: Array) -> Any:
