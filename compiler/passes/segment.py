@@ -2,14 +2,14 @@
 
 An unrolled network of n equal layers is n times the same equations on other values. Here they are
 cut into parts: the repeated blocks, which become one program that runs n times, and what lies
-between them. XLA compiles each part once, and runs them faster than the whole: a part's temporaries
-fit into the caches, where those of the whole are spread over one large arena. What a later part
+between them. XLA compiles each part once, and needs less memory: it cannot start early what only a later
+part uses. What a later part
 needs is kept, or computed again there where that costs less: a minimal cut, as between the forward
 and the backward half of a gradient.
 
 Blocks are found by the distance at which equations repeat. What an equation computes is its mark
 (its op, on which types), so equal blocks are equal programs. A program is cut only where its blocks
-do enough work to hide what calling them costs.
+do enough work to hide what calling them costs, and are no single kernel anyway.
 
 Law: the steps, run in order, give the outputs of the program, each in a value of its own.
 """
@@ -26,12 +26,13 @@ from typing import NamedTuple, TypeAlias
 from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ops.contract import Contract
 from verax.compiler.ops.values import elements, weight
+from verax.compiler.passes.fence import role
 from verax.compiler.passes.prices import price, usual
 from verax.compiler.passes.residuals import cheapest
 
-LEAST_BLOCK = 16  # equations
+LEAST_BLOCK = 4  # equations
 LEAST_SAVED = 200  # equations that need not be compiled
-LEAST_WORK = 200.0  # microseconds that a block takes, on average
+LEAST_WORK = 1000.0  # microseconds that a block takes, on average: a step costs some 25
 PERIODS = 6  # how many distances are tried
 
 Place: TypeAlias = tuple[int, int]
@@ -76,7 +77,7 @@ def segments(p: Program) -> Schedule | None:
     if len(p.equations) < LEAST_SAVED or p.effects:
         return None
     body = _late(p)
-    runs = list(_runs(_marks(p, body), 0, len(body)))
+    runs = [run for run in _runs(_marks(p, body), 0, len(body)) if _stores(body, run)]
     if sum([run.saved for run in runs]) < LEAST_SAVED:
         return None
     repeated = [eq for run in runs for eq in body[run.start : run.stop]]
@@ -84,6 +85,11 @@ def segments(p: Program) -> Schedule | None:
     if work(p, repeated) < LEAST_WORK * blocks:
         return None
     return _cut(p, body, runs)
+
+
+def _stores(body: Sequence[Equation], run: Run) -> bool:
+    """Whether a block of the run reads something from memory; else it may all be one kernel."""
+    return any(role(eq.op) == "stored" for eq in body[run.start : run.start + run.length])
 
 
 def work(p: Program, equations: Sequence[Equation]) -> float:
@@ -218,8 +224,10 @@ def _computed_again(p: Program, pieces: Sequence[Sequence[Equation]]) -> dict[in
             leaving[home[x]].add(x)
     kept = {*range(p.n_in), *p.outs}
     for k in reversed(range(len(pieces))):
-        made = {eq.first: eq for eq in pieces[k] if eq.n_out == 1} | again
-        plan = cheapest(p.types, made, leaving[k], kept, usual)
+        made = {eq.first: eq for eq in pieces[k] if eq.n_out == 1}
+        made |= {x: again[x] for eq in pieces[k] for x in eq.operands if x in again}
+        near = {x for eq in pieces[k] for x in (*eq.operands, *eq.results)}
+        plan = cheapest(p.types, made, leaving[k], kept & near, usual)
         kept.update(plan.residuals)
         again.update((eq.first, eq) for eq in plan.recomputed)
     return {y: eq for y, eq in again.items() if y not in kept or not eq.operands}
