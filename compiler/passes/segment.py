@@ -2,10 +2,9 @@
 
 An unrolled network of n equal layers is n times the same equations on other values. Here they are
 cut into parts: the repeated blocks, which become one program that runs n times, and what lies
-between them. XLA compiles each part once, and needs less memory: it cannot start early what only a later
-part uses. What a later part
-needs is kept, or computed again there where that costs less: a minimal cut, as between the forward
-and the backward half of a gradient.
+between them. XLA compiles each part once, and needs less memory, since it cannot start early what
+only a later part uses. What a later part needs is kept, or computed again there where that costs
+less: a minimal cut, as between the forward and the backward half of a gradient.
 
 Blocks are found by the distance at which equations repeat. What an equation computes is its mark
 (its op, on which types), so equal blocks are equal programs. A program is cut only where its blocks
