@@ -35,7 +35,7 @@ S = TypeVar("S", bound=Sleeper)
 
 
 class Cache(dict[Hashable, S]):
-    """The executables that are awake; ``find`` also knows those asleep.
+    """The executables that are awake, and in ``asleep`` those that somebody holds still.
 
     The longest unused is found as a clock does: who ran since the last look gets one round more.
     """

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 
 from verax.compiler.backend.pjrt import Buffer
 from verax.compiler.ir.program import Program
-from verax.compiler.ir.types import KeyType, Type
 from verax.compiler.passes.segment import Schedule, Step
 
 
@@ -105,7 +104,7 @@ class Chain:
         seen: set[int] = set()
         for run, step, done in self.links:
             for y, t in zip(step.results, step.part.out_types):
-                sizes[y] = 0 if y in own else nbytes(t)
+                sizes[y] = 0 if y in own else t.nbytes
                 live += sizes[y]
             m = run.memory()
             most = max(most, live + m.temporaries)
@@ -114,7 +113,7 @@ class Chain:
                 seen.add(id(run))
                 code += m.code
         p = self.program
-        arguments, outputs = (sum(map(nbytes, ts)) for ts in (p.in_types, p.out_types))
+        arguments, outputs = (sum([t.nbytes for t in ts]) for ts in (p.in_types, p.out_types))
         return Stats(arguments, outputs, most, 0, code)
 
     @property
@@ -125,10 +124,3 @@ class Chain:
     def get_hlo_text(self) -> str:
         """The optimized text of each part, once."""
         return "\n".join(dict.fromkeys([link.run.optimized() for link in self.links]))
-
-
-def nbytes(t: Type) -> int:
-    """The bytes of a value as it is stored."""
-    physical = t.physical if isinstance(t, KeyType) else t
-    size: int = physical.nbytes
-    return size

@@ -206,7 +206,7 @@ def write_dot(
     factor = _split_of(e, ts, batch, summed)
     if factor > 1:
         at = (summed.left[0], summed.right[0])
-        xs, ts = _halved(e, xs, ts, at, factor)
+        xs, ts = _in_parts(e, xs, ts, at, factor)
         batch = Pairing(*[tuple([d + (d > k) for d in side]) for side, k in zip(batch, at)])
         summed = Pairing((at[0], at[0] + 1), (at[1], at[1] + 1))
     batching = f"batching_dims = {batch}, " if batch.left else ""
@@ -228,14 +228,14 @@ def _split_of(e: Emitter, ts: tuple[ArrayType, ArrayType], batch: Pairing, summe
     return next((f for f in range(2, 64) if n % f == 0 and n > f), 1)
 
 
-def _halved(
+def _in_parts(
     e: Emitter,
     xs: tuple[str, str],
     ts: tuple[ArrayType, ArrayType],
     at: tuple[int, int],
     factor: int,
 ) -> tuple[tuple[str, str], tuple[ArrayType, ArrayType]]:
-    """The operands, with this dimension of each in two."""
+    """The operands, with this dimension of each as ``factor`` parts."""
     out = []
     for x, t, k in zip(xs, ts, at):
         n = t.shape[k]

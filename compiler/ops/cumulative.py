@@ -91,19 +91,19 @@ class Running(Op):
 
     def along(self, axis: int) -> Running:
         """The same along another dimension."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: along")
 
     def blocked(self, ts: tuple[ArrayType, ...], size: int) -> Program:
         """The same in blocks of this size."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: blocked")
 
     def doubled(self, ts: tuple[ArrayType, ...]) -> Program:
         """The same by combining ranges of elements, twice as long each time."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: doubled")
 
     def combine(self, e: Emitter, before: str, rows: Sequence[str], t: ArrayType) -> str:
         """Write one step."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: combine")
 
     def batch(
         self, b: Builder, n: Size, xs: Slots, mapped: Sequence[bool], again: Again

@@ -50,7 +50,7 @@ class Resized(Movement):
 
     def length(self, axis: int, shape: Shape) -> Size:
         """The size of a resized dimension in the result; raises where the part does not fit."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: length")
 
     def factors(self, *shapes: Shape) -> Factors:
         (shape,) = shapes

@@ -259,8 +259,3 @@ def check_index(op: Op, t: ArrayType) -> None:
     """Raise unless the indices are those that ``arg_reduce_window`` gives."""
     if t.dtype is not int32:
         raise DTypeError(f"{op.name} takes indices of dtype int32, got {t}")
-
-
-def windows_of(slides: Mapping[int, tuple[int, Slide]], ndim: int) -> tuple[Window, ...]:
-    """The field ``windows`` of the ops."""
-    return tuple((slides[i][0], *slides[i][1]) if i in slides else None for i in range(ndim))

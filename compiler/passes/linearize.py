@@ -9,7 +9,7 @@ Law: ``linear(residuals(x), v)`` is the tangent that ``jvp(x, v)`` gives, and is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, cast
 
@@ -72,18 +72,14 @@ def linearize(p: Program, active: tuple[bool, ...], *, together: bool = False) -
     """
     tangents, out = jvp(p, active)
     if together and not any(isinstance(eq.op, Control) or eq.op.effects for eq in p.equations):
-        q, n = guard(p), len(p.outs)
+        q, moved = guard(p), tangents.outs[len(p.outs) :]
         forward = Program(q.n_in, q.types, q.equations, (*q.outs, *range(q.n_in)))
-        return Linearized(forward, _giving(tangents, range(n, n + sum(out))), out)
+        linear = Program(tangents.n_in, tangents.types, tangents.equations, moved)
+        return Linearized(forward, linear, out)  # what is dead goes where they are written
     unknown = (False,) * p.n_in + (True,) * sum(active)
     force = (False,) * len(p.outs) + (True,) * sum(out)
     h = split(tangents, unknown, force, policy=EVERYTHING if together else None)
     return Linearized(h.known, h.linear, out)
-
-
-def _giving(p: Program, outs: Iterable[int]) -> Program:
-    """p with a choice of its outputs; what they do not need stays until it is written elsewhere."""
-    return Program(p.n_in, p.types, p.equations, tuple([p.outs[o] for o in outs]))
 
 
 @lru_cache(4096)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from verax.compiler.ir.errors import InternalError
 from verax.compiler.ir.op import Op
 from verax.compiler.ir.program import Builder, Equation, Program
-from verax.compiler.ir.span import Span, places, resolve
+from verax.compiler.ir.span import Span, places
 from verax.compiler.ir.types import Type
 from verax.compiler.ops.collective import AllGather, AllReduce, AllToAll, Collective, OwnPart
 from verax.compiler.ops.loops import Scan, While
@@ -292,12 +292,3 @@ def _times(op: Op, times: int | None) -> int | None:
     if isinstance(op, Scan) and times is not None:
         return times * op.length if isinstance(op.length, int) else None
     return times
-
-
-def show_comm(comm: Iterable[Comm]) -> str:
-    """The table as text, one line per collective, with the user's lines."""
-    lines = []
-    for c in comm:
-        at = "" if c.span is None else f"  {resolve(c.span)}"
-        lines.append(f"{c}{at}")
-    return "\n".join(lines)

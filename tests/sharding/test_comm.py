@@ -5,7 +5,7 @@ Each case is also run: the devices together give the global result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from tests.sharding.models import (
 )
 from verax.compiler.ir.dtypes import float32, int32, uint32
 from verax.compiler.ir.program import Builder, Program, walk
-from verax.compiler.ir.span import user_span
+from verax.compiler.ir.span import resolve, user_span
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.compiler.ops.collective import AllReduce
 from verax.compiler.ops.contract import total
@@ -37,13 +37,22 @@ from verax.compiler.ops.loops import Scan, While
 from verax.compiler.ops.pointwise import Compare, Elementwise, splat
 from verax.compiler.ops.random import Threefry
 from verax.compiler.ops.reduce import ArgReduce
-from verax.compiler.passes.partition import partition, show_comm
+from verax.compiler.passes.partition import Comm, partition
 from verax.sharding.cuts import Cuts
 from verax.sharding.mesh import Mesh
 
 MESH = Mesh(data=2, model=2)
 FOUR = Mesh(data=4)
 D, M = ("data",), ("model",)
+
+
+def show_comm(comm: Iterable[Comm]) -> str:
+    """The table as text, one line per collective, with the user's lines."""
+    lines = []
+    for c in comm:
+        at = "" if c.span is None else f"  {resolve(c.span)}"
+        lines.append(f"{c}{at}")
+    return "\n".join(lines)
 
 
 def comm(
