@@ -5,14 +5,16 @@
 
     def layer(x: F32[Batch, Feat], w: F32[Feat, Literal[128]]) -> F32[Batch, Literal[128]]: ...
 
-A dim is a subclass of ``Dim``, a ``Literal`` int, or a type variable for any dim; ``F32[()]`` is a
-scalar, and ``F32`` or ``F32[*Ds]`` has any shape. At run time these are ordinary generic aliases,
-which staging and checking read.
+A dim is a subclass of ``Dim``, a ``Literal`` int, a type variable for any dim, or arithmetic of
+these: ``Add[N, Literal[1]]``, ``Mul[Heads, Size]``. ``F32[()]`` is a scalar, and ``F32`` or
+``F32[*Ds]`` has any shape. ``Sharded[Batch, Data]`` with ``Data = Literal["data"]`` is a dimension
+that a mesh axis cuts. At run time these are ordinary generic aliases, which staging and checking
+read.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias
 
 from verax.compiler.ir.dtypes import (
     DType,
@@ -36,6 +38,11 @@ from verax.compiler.ir.dtypes import (
 from verax.dsl.lang.array import AnyArray, Array, ArrayLike
 from verax.dsl.lang.signatures import Ds
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar, TypeVarTuple
+else:
+    from typing import TypeVar, TypeVarTuple
+
 __all__ = [
     "BF16",
     "C64",
@@ -51,6 +58,7 @@ __all__ = [
     "U16",
     "U32",
     "U64",
+    "Add",
     "AnyArray",
     "AnyDim",
     "Array",
@@ -58,7 +66,10 @@ __all__ = [
     "Bool",
     "DType",
     "Dim",
+    "Mul",
     "Scalar",
+    "Sharded",
+    "Size",
 ]
 
 
@@ -67,6 +78,32 @@ class Dim:
 
     def __init__(self) -> None:
         raise TypeError(f"{type(self).__name__} is a dim: it names a size and has no instances")
+
+
+Terms = TypeVarTuple("Terms")
+D = TypeVar("D", covariant=True)
+
+
+class Add(Dim, Generic[*Terms]):
+    """The sum of dims: ``Add[Batch, Literal[1]]``; ``Literal[-1]`` subtracts.
+
+    Two dims are equal when their normal forms are: ``Add[N, M]`` is ``Add[M, N]``.
+    """
+
+
+class Mul(Dim, Generic[*Terms]):
+    """The product of dims: ``Mul[Heads, Literal[64]]``."""
+
+
+class Sharded(Dim, Generic[D, *Terms]):
+    """A dimension that mesh axes cut, major first: ``Sharded[Batch, Literal["data"]]``."""
+
+
+class Size(int, Generic[D]):
+    """An int that a checker knows as the size of a dim: what ``x.shape[0]`` is for ``F32[Batch]``.
+
+    It exists for checkers; at run time a size is an int, or a polynomial while staging.
+    """
 
 
 AnyDim: TypeAlias = Dim | int
