@@ -51,6 +51,7 @@ from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl import fft, linalg, nn, optim, testing
 from verax.dsl.checkpoint import CheckpointError, load, load_meta, save
+from verax.dsl.doors import open_doors
 from verax.dsl.lang import tree
 from verax.dsl.lang.activations import (
     celu,
@@ -829,3 +830,5 @@ __all__ = [
     "zeros_like",
 ]
 __version__ = "0.1.0"
+
+open_doors(globals())

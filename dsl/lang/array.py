@@ -29,6 +29,7 @@ from verax.dsl.lang import (
     statistics,
 )
 from verax.dsl.lang.axes import Axes
+from verax.dsl.lang.frames import drop_library_frames
 from verax.dsl.lang.host import is_numpy, numpy
 from verax.dsl.lang.signatures import DT, DT2, FT, Ds, Number, NumPy, Of
 from verax.dsl.lang.signatures import ArrayLike as ArrayLike
@@ -46,14 +47,22 @@ def _operator(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """f as the method of an operator: other classes may know what to do with an array."""
 
     def method(self: Any, other: Any) -> Any:
-        return f(self, other) if _operand(other) else NotImplemented
+        try:
+            return f(self, other) if _operand(other) else NotImplemented
+        except Exception as error:
+            drop_library_frames(error)
+            raise
 
     return method
 
 
 def _reflected(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
-        return f(other, self) if _operand(other) else NotImplemented
+        try:
+            return f(other, self) if _operand(other) else NotImplemented
+        except Exception as error:
+            drop_library_frames(error)
+            raise
 
     return method
 

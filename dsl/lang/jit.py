@@ -38,7 +38,7 @@ from verax.dsl.lang.chosen import Chosen, Names, Numbers
 from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
 from verax.dsl.lang.fixed import is_plain
-from verax.dsl.lang.frames import drop_library_frames
+from verax.dsl.lang.frames import door, drop_library_frames
 from verax.dsl.lang.identity import Identity, why_unkeyed
 from verax.dsl.lang.scope import STACK, Donated, describe
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
@@ -46,7 +46,7 @@ from verax.dsl.lang.treedef import TreeDef, exact, flatten, node_of
 from verax.dsl.lang.value import Value
 from verax.dsl.lang.variants import Variant, Variants
 from verax.dsl.lang.walk import Walk
-from verax.sharding.errors import VeraxError, user_line
+from verax.sharding.errors import user_line
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
@@ -135,7 +135,7 @@ class Jit(Generic[P, R]):
                     result = entry(xs, reads, "jit")
                     return result
             return self._requested(args, kwargs)
-        except VeraxError as error:
+        except Exception as error:
             drop_library_frames(error)
             raise
 
@@ -356,7 +356,7 @@ class BoundJit:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.jitted, name)
         if name in ("stage", "lower", "compile"):
-            return lambda *args, **kwargs: found(self.__self__, *args, **kwargs)
+            return door(lambda *args, **kwargs: found(self.__self__, *args, **kwargs))
         return found
 
     def __repr__(self) -> str:
@@ -450,7 +450,7 @@ def jit(
     donated = donate_argnums, donate_argnames
     options = (static_argnums, static_argnames, *donated, max_variants, promotion)
     if f is None:
-        return lambda g: Jit(g, *options)
+        return door(lambda g: Jit(g, *options))
     return Jit(f, *options)
 
 

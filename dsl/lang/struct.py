@@ -17,6 +17,7 @@ import attrs
 from typing_extensions import dataclass_transform
 
 from verax.compiler.ir.errors import StructureError
+from verax.dsl.lang.frames import door
 from verax.dsl.lang.treedef import NODES, Attribute, Node, exact
 from verax.dsl.lang.value import Value
 
@@ -75,7 +76,7 @@ def struct(cls: Any = None, /, *, kw_only: bool = False) -> Any:
     Point(x=1.0, y=0.0, name='p')
     """
     if cls is None:
-        return lambda c: _make(c, kw_only)
+        return door(lambda c: _make(c, kw_only))
     return _make(cls, kw_only)
 
 

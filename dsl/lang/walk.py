@@ -51,6 +51,7 @@ from verax.dsl.lang.fixed import (
     is_frozen_dataclass,
     is_plain,
 )
+from verax.dsl.lang.frames import DOORS
 from verax.dsl.lang.outside import CLOCKS, IMPORTED, READERS, is_hidden, is_iterator, is_source
 from verax.dsl.lang.path import Path, root, show, variable
 from verax.dsl.lang.scope import name_of
@@ -267,6 +268,8 @@ class Walk:
         library, closure = is_foreign(code.co_filename), f.__closure__
         if library and f.__module__ in CLOCKS:
             self.sources[0] = _CLOCK
+        if code in DOORS:
+            return self.value(vars(f)["__wrapped__"], path)
         if library and closure is None:
             return f
         if code.co_filename.startswith("<attrs generated"):

@@ -32,7 +32,6 @@ from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
 from verax.dsl.lang.treedef import TreeDef, build, exact, flatten
 from verax.dsl.lang.value import Value
 from verax.dsl.lang.weak import CARRIERS
-from verax.sharding.errors import VeraxError
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Executable
@@ -54,7 +53,7 @@ def whole(g: Function, of: object, what: str, *, looks: bool) -> Function:
             if STACK.scope is not None:
                 return g(*args, **kwargs)
             return compiled(g, args, kwargs, what=what, of=of, looks=looks)
-        except VeraxError as error:
+        except Exception as error:
             drop_library_frames(error)
             raise
 
@@ -118,7 +117,8 @@ class Unjitted:
         try:
             return request.find()
         except TypeError:  # among them ConcretizationError
-            return self.by_value(_SCALARS)
+            pass
+        return self.by_value(_SCALARS)
 
     def with_literals(self) -> Found:
         """Ints and bools are literals, until a second value of them shows that they vary."""
@@ -139,10 +139,10 @@ class Unjitted:
             request = self._request(self.f, self.leaves, self.tree, None, range(len(self.leaves)))
             found = request.find()
             _MET[key] = not found.entry.forced
+            return found
         except Exception:  # f needs the numbers: by value it says what is wrong, if anything is
             _MET[key] = False
-            return self.by_value(_LITERAL)
-        return found
+        return self.by_value(_LITERAL)
 
     def _key(self) -> Any:
         """What a call is, but for the values of its literals."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from verax.compiler.ir.dtypes import float32
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.elementwise import clip, cos, where
+from verax.dsl.lang.frames import door
 from verax.dsl.lang.promotion import asarray, convert
 from verax.sharding.errors import VeraxError
 
@@ -17,7 +18,7 @@ Schedule: TypeAlias = Callable[[AnyArray], AnyArray]
 
 def constant(value: float) -> Schedule:
     """The same value at every step."""
-    return lambda step: asarray(value, float32)
+    return door(lambda step: asarray(value, float32))
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
@@ -27,7 +28,7 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     def at(step: AnyArray) -> AnyArray:
         return start + (end - start) * clip(convert(step, float32) / steps, 0.0, 1.0)
 
-    return at
+    return door(at)
 
 
 def cosine(peak: float, *, warmup: int, steps: int, floor: float = 0.0) -> Schedule:
@@ -50,7 +51,7 @@ def cosine(peak: float, *, warmup: int, steps: int, floor: float = 0.0) -> Sched
         down = floor + (peak - floor) * 0.5 * (1.0 + cos(math.pi * progress))
         return where(t < warmup, peak * t / max(1, warmup), down)
 
-    return at
+    return door(at)
 
 
 def _positive(what: str, **values: int) -> None:

@@ -15,6 +15,7 @@ from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import zeros, zeros_like
 from verax.dsl.lang.dtypes import promote_types
 from verax.dsl.lang.elementwise import expm1, minimum, sqrt
+from verax.dsl.lang.frames import door
 from verax.dsl.lang.promotion import asarray, convert
 from verax.dsl.lang.reductions import sum as array_sum
 from verax.dsl.lang.struct import struct
@@ -45,7 +46,7 @@ def chain(*transforms: Transform) -> Transform:
             states.append(s)
         return updates, tuple(states)
 
-    return Transform(init, update)
+    return Transform(door(init), door(update))
 
 
 def apply_updates(params: Params, updates: Any) -> Params:
@@ -64,7 +65,10 @@ def global_norm(updates: Any) -> AnyArray:
 
 
 def _stateless(update: Callable[[Any, Any], Any]) -> Transform:
-    return Transform(lambda params: (), lambda u, state, params: (update(u, params), state))
+    def stateless(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        return update(updates, params), state
+
+    return Transform(lambda params: (), door(stateless))
 
 
 def clip_by_global_norm(limit: float) -> Transform:
@@ -124,7 +128,7 @@ def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Tran
         )
         return scaled, AdamState(count, mean, square)
 
-    return Transform(init, update)
+    return Transform(door(init), door(update))
 
 
 def _bias(b: float, count: AnyArray, dtype: DType) -> AnyArray:
@@ -146,7 +150,7 @@ def trace(decay: float, *, nesterov: bool = False) -> Transform:
             return updates, state
         return state, state
 
-    return Transform(init, update)
+    return Transform(door(init), door(update))
 
 
 def scale_by_schedule(rate: float | Schedule) -> Transform:
@@ -161,4 +165,4 @@ def scale_by_schedule(rate: float | Schedule) -> Transform:
         factor = -rate(state)
         return tree.map(lambda u: u * convert(factor, u.dtype), updates), state + 1
 
-    return Transform(init, update)
+    return Transform(door(init), door(update))
