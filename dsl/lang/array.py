@@ -10,7 +10,8 @@ array as first argument.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DonationError, ImmutableError
@@ -31,14 +32,39 @@ from verax.dsl.lang import (
 from verax.dsl.lang.axes import Axes
 from verax.dsl.lang.frames import drop_library_frames
 from verax.dsl.lang.host import is_numpy, numpy
-from verax.dsl.lang.signatures import DT, DT2, FT, Ds, Number, NumPy, Of
+from verax.dsl.lang.signatures import (
+    DT,
+    DT2,
+    FT,
+    RF,
+    RT,
+    ST,
+    Ds,
+    Es,
+    K,
+    M,
+    N,
+    Number,
+    NumPy,
+    Of,
+    Open,
+    Unranked,
+    Zero,
+)
 from verax.dsl.lang.signatures import ArrayLike as ArrayLike
 from verax.dsl.lang.subscript import Index
 from verax.dsl.lang.updates import At
 from verax.dsl.lang.value import Value
 from verax.sharding.spec import Spec
 
+if TYPE_CHECKING:
+    from verax.dsl.lang.signatures import Transposed
+
 __all__ = ["AnyArray", "Array", "ArrayLike"]
+
+No: TypeAlias = Literal[False]
+First: TypeAlias = Literal[0]
+Last: TypeAlias = Literal[-1]
 
 _PYTHON = frozenset({bool, int, float, complex})
 
@@ -88,11 +114,13 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
     if TYPE_CHECKING:
 
         @overload
-        def __add__(self, other: Array[DT, *Ds] | int) -> Array[DT, *Ds]: ...
+        def __add__(self, other: Array[DT, *Ds]) -> Array[DT, *Ds]: ...
+        @overload
+        def __add__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
         @overload
         def __add__(self: Array[FT, *Ds], other: float) -> Array[FT, *Ds]: ...
         @overload
-        def __add__(self, other: Array[DT, *tuple[Any, ...]]) -> Array[DT, *tuple[Any, ...]]: ...
+        def __add__(self, other: Open[DT]) -> Open[DT]: ...
         @overload
         def __add__(self, other: complex) -> Array[Any, *Ds]: ...
         @overload
@@ -100,7 +128,7 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         def __add__(self, other: Any) -> Any: ...
 
         @overload
-        def __radd__(self, other: int) -> Array[DT, *Ds]: ...
+        def __radd__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
         @overload
         def __radd__(self: Array[FT, *Ds], other: float) -> Array[FT, *Ds]: ...
         @overload
@@ -112,13 +140,11 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         @overload
         def __truediv__(self: Array[FT, *Ds], other: Array[FT, *Ds] | float) -> Array[FT, *Ds]: ...
         @overload
-        def __truediv__(
-            self: Array[FT, *tuple[Any, ...]], other: Array[FT, *tuple[Any, ...]]
-        ) -> Array[FT, *tuple[Any, ...]]: ...
+        def __truediv__(self: Open[FT], other: Open[FT]) -> Open[FT]: ...
         @overload
         def __truediv__(self, other: complex) -> Array[Any, *Ds]: ...
         @overload
-        def __truediv__(self, other: Array[DT, *tuple[Any, ...]] | NumPy) -> AnyArray: ...
+        def __truediv__(self, other: Open[DT] | NumPy) -> AnyArray: ...
         def __truediv__(self, other: Any) -> Any: ...
 
         @overload
@@ -132,38 +158,62 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         @overload
         def __lt__(self, other: Array[DT, *Ds] | complex) -> Array[bool_, *Ds]: ...
         @overload
-        def __lt__(
-            self, other: Array[DT, *tuple[Any, ...]] | NumPy
-        ) -> Array[bool_, *tuple[Any, ...]]: ...
+        def __lt__(self, other: Open[DT] | NumPy) -> Open[bool_]: ...
         def __lt__(self, other: Any) -> Any: ...
 
         @overload
-        def __and__(self, other: Array[DT, *Ds] | int) -> Array[DT, *Ds]: ...
+        def __and__(self, other: Array[DT, *Ds]) -> Array[DT, *Ds]: ...
         @overload
-        def __and__(self, other: Array[DT, *tuple[Any, ...]]) -> Array[DT, *tuple[Any, ...]]: ...
+        def __and__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
+        @overload
+        def __and__(self, other: Open[DT]) -> Open[DT]: ...
+        @overload
+        def __and__(self, other: int) -> Array[Any, *Ds]: ...
         @overload
         def __and__(self, other: NumPy) -> AnyArray: ...
         def __and__(self, other: Any) -> Any: ...
 
         @overload
-        def __rand__(self, other: int) -> Array[DT, *Ds]: ...
+        def __rand__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
+        @overload
+        def __rand__(self, other: int) -> Array[Any, *Ds]: ...
         @overload
         def __rand__(self, other: NumPy) -> AnyArray: ...
         def __rand__(self, other: Any) -> Any: ...
 
         @overload
-        def __matmul__(self, other: Array[DT, *tuple[Any, ...]]) -> Array[DT, *tuple[Any, ...]]: ...
+        def __matmul__(self: Unranked[DT], other: Open[DT]) -> Open[DT]: ...
+        @overload
+        def __matmul__(self, other: Unranked[DT]) -> Open[DT]: ...
+        @overload
+        def __matmul__(self: Array[DT, *Es, N, K], other: Array[DT, K]) -> Array[DT, *Es, N]: ...
+        @overload
+        def __matmul__(
+            self: Array[DT, *Es, N, K], other: Array[DT, K, M]
+        ) -> Array[DT, *Es, N, M]: ...
+        @overload
+        def __matmul__(
+            self: Array[DT, *Es, N, K], other: Array[DT, *Es, K, M]
+        ) -> Array[DT, *Es, N, M]: ...
+        @overload
+        def __matmul__(self: Array[DT, K], other: Array[DT, K]) -> Zero[DT]: ...
+        @overload
+        def __matmul__(self: Array[DT, K], other: Array[DT, *Es, K, M]) -> Array[DT, *Es, M]: ...
+        @overload  # mypy takes Unranked for as broad as Open, and calls work as they should
+        def __matmul__(  # type: ignore[overload-cannot-match]
+            self, other: Open[DT]
+        ) -> Open[DT]: ...
         @overload
         def __matmul__(self, other: NumPy) -> AnyArray: ...
         def __matmul__(self, other: Any) -> Any: ...
         def __rmatmul__(self, other: NumPy) -> AnyArray: ...
 
-        def __divmod__(
-            self, other: Array[DT, *tuple[Any, ...]] | NumPy | Number
-        ) -> tuple[Array[DT, *tuple[Any, ...]], Array[DT, *tuple[Any, ...]]]: ...
-        def __rdivmod__(
-            self, other: NumPy | Number
-        ) -> tuple[Array[DT, *tuple[Any, ...]], Array[DT, *tuple[Any, ...]]]: ...
+        @overload
+        def __divmod__(self, other: Open[DT]) -> tuple[Open[DT], Open[DT]]: ...
+        @overload
+        def __divmod__(self, other: NumPy | Number) -> tuple[AnyArray, AnyArray]: ...
+        def __divmod__(self, other: Any) -> Any: ...
+        def __rdivmod__(self, other: NumPy | Number) -> tuple[AnyArray, AnyArray]: ...
 
         __sub__ = __mul__ = __floordiv__ = __mod__ = __pow__ = __add__
         __rsub__ = __rmul__ = __rfloordiv__ = __rmod__ = __rpow__ = __radd__
@@ -201,7 +251,11 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
     def __pos__(self) -> Array[DT, *Ds]:
         return self
 
-    def __abs__(self) -> Array[DT, *Ds]:
+    @overload
+    def __abs__(self: Array[RT, *Ds]) -> Array[RT, *Ds]: ...
+    @overload
+    def __abs__(self) -> Array[Any, *Ds]: ...
+    def __abs__(self) -> Any:
         return arithmetic.abs(self)
 
     def __invert__(self) -> Array[DT, *Ds]:
@@ -212,13 +266,17 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
 
     # what it is -----------------------------------------------------------------------------------
 
-    @property
-    def T(self) -> Array[DT, *tuple[Any, ...]]:
-        """All dimensions in the opposite order; ``mT`` exchanges the last two."""
-        return manipulation.transpose(self)
+    if TYPE_CHECKING:
+        T: Transposed
+    else:
+
+        @property
+        def T(self) -> AnyArray:
+            """All dimensions in the opposite order; ``mT`` exchanges the last two."""
+            return manipulation.transpose(self)
 
     @property
-    def mT(self) -> Array[DT, *tuple[Any, ...]]:
+    def mT(self: Array[DT, *Es, N, M]) -> Array[DT, *Es, M, N]:
         """The last two dimensions exchanged: the transpose of each matrix."""
         return manipulation.matrix_transpose(self)
 
@@ -245,7 +303,41 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
 
     # elements -------------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Index) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def __getitem__(self: Array[DT, N, *Es], index: int) -> Array[DT, *Es]: ...
+    @overload
+    def __getitem__(self: Array[DT, N, *Es], index: slice) -> Array[DT, Any, *Es]: ...
+    @overload
+    def __getitem__(self, index: None) -> Array[DT, Any, *Ds]: ...
+    @overload
+    def __getitem__(self, index: EllipsisType | tuple[()]) -> Array[DT, *Ds]: ...
+    @overload
+    def __getitem__(self: Array[DT, *Es, N], index: tuple[EllipsisType, int]) -> Array[DT, *Es]: ...
+    @overload
+    def __getitem__(
+        self: Array[DT, *Es, N], index: tuple[EllipsisType, slice]
+    ) -> Array[DT, *Es, Any]: ...
+    @overload
+    def __getitem__(self, index: tuple[EllipsisType, None]) -> Array[DT, *Ds, Any]: ...
+    @overload
+    def __getitem__(self: Array[DT, N, M, *Es], index: tuple[int, int]) -> Array[DT, *Es]: ...
+    @overload
+    def __getitem__(
+        self: Array[DT, N, M, *Es], index: tuple[int, slice] | tuple[slice, int]
+    ) -> Array[DT, Any, *Es]: ...
+    @overload
+    def __getitem__(
+        self: Array[DT, N, M, *Es], index: tuple[slice, slice]
+    ) -> Array[DT, Any, Any, *Es]: ...
+    @overload
+    def __getitem__(self, index: Unranked[Any]) -> Open[DT]: ...
+    @overload
+    def __getitem__(self: Array[DT, N, *Es], index: Zero[int32]) -> Array[DT, *Es]: ...
+    @overload
+    def __getitem__(self: Array[DT, N, *Es], index: Array[int32, M]) -> Array[DT, M, *Es]: ...
+    @overload
+    def __getitem__(self, index: Index) -> Open[DT]: ...
+    def __getitem__(self, index: Index) -> Any:
         return indexing.getitem(self, index)
 
     def __setitem__(self, index: Index, value: object) -> None:
@@ -258,7 +350,11 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         """Functional updates: ``x.at[i].set(v)`` is x with v at i."""
         return At(self)
 
-    def __iter__(self) -> Iterator[Array[DT, *tuple[Any, ...]]]:
+    @overload
+    def __iter__(self: Unranked[DT]) -> Iterator[Open[DT]]: ...
+    @overload
+    def __iter__(self: Array[DT, N, *Es]) -> Iterator[Array[DT, *Es]]: ...
+    def __iter__(self) -> Iterator[Any]:
         n = len(self)
         if n <= _UNROLLED:
             return iter(joining.unstack(self))
@@ -277,19 +373,33 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         """The same values in memory of their own."""
         return creation.asarray(self, copy=True)
 
-    def reshape(self, *shape: Size | Sequence[Size]) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def reshape(self, shape: tuple[()], /) -> Zero[DT]: ...
+    @overload
+    def reshape(self, shape: Size | tuple[Size], /) -> Array[DT, Any]: ...
+    @overload
+    def reshape(self, shape: tuple[Size, Size], /) -> Array[DT, Any, Any]: ...
+    @overload
+    def reshape(self, n: Size, m: Size, /) -> Array[DT, Any, Any]: ...
+    @overload
+    def reshape(self, shape: tuple[Size, Size, Size], /) -> Array[DT, Any, Any, Any]: ...
+    @overload
+    def reshape(self, n: Size, m: Size, k: Size, /) -> Array[DT, Any, Any, Any]: ...
+    @overload
+    def reshape(self, *shape: Size | Sequence[Size]) -> Open[DT]: ...
+    def reshape(self, *shape: Size | Sequence[Size]) -> Any:
         """In another shape: ``x.reshape(2, -1)`` or ``x.reshape((2, -1))``."""
         return manipulation.reshape(self, _one_sequence(shape))
 
-    def transpose(self, *axes: int | Sequence[int]) -> Array[DT, *tuple[Any, ...]]:
+    def transpose(self, *axes: int | Sequence[int]) -> Open[DT]:
         """The dimensions in another order, by default the opposite one."""
         return manipulation.transpose(self, _one_sequence(axes) if axes else None)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Array[DT, *tuple[Any, ...]]:
+    def swapaxes(self, axis1: int, axis2: int) -> Open[DT]:
         """Two dimensions exchanged."""
         return manipulation.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, axis: Axes = None) -> Array[DT, *tuple[Any, ...]]:
+    def squeeze(self, axis: Axes = None) -> Open[DT]:
         """Without dimensions of size 1."""
         return manipulation.squeeze(self, axis)
 
@@ -299,85 +409,189 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
 
     flatten = ravel
 
-    def sum(
-        self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False
-    ) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def sum(self: Open[ST], axis: None = None, *, keepdims: No = False) -> Zero[ST]: ...
+    @overload
+    def sum(self: Array[ST, N, *Es], axis: First, *, keepdims: No = False) -> Array[ST, *Es]: ...
+    @overload
+    def sum(self: Array[ST, *Es, N], axis: Last, *, keepdims: No = False) -> Array[ST, *Es]: ...
+    @overload
+    def sum(self: Open[ST], axis: Axes = None, *, keepdims: bool = False) -> Open[ST]: ...
+    @overload
+    def sum(self: Open[bool_], axis: None = None, *, keepdims: No = False) -> Zero[int32]: ...
+    @overload
+    def sum(self: Open[bool_], axis: Axes = None, *, keepdims: bool = False) -> Open[int32]: ...
+    @overload
+    def sum(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> AnyArray: ...
+    def sum(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
         """The sum over axes; see ``vx.sum``."""
         return reductions.sum(self, axis, dtype=dtype, keepdims=keepdims)
 
-    def prod(
-        self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False
-    ) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def prod(self: Open[ST], axis: None = None, *, keepdims: No = False) -> Zero[ST]: ...
+    @overload
+    def prod(self: Array[ST, N, *Es], axis: First, *, keepdims: No = False) -> Array[ST, *Es]: ...
+    @overload
+    def prod(self: Array[ST, *Es, N], axis: Last, *, keepdims: No = False) -> Array[ST, *Es]: ...
+    @overload
+    def prod(self: Open[ST], axis: Axes = None, *, keepdims: bool = False) -> Open[ST]: ...
+    @overload
+    def prod(self: Open[bool_], axis: None = None, *, keepdims: No = False) -> Zero[int32]: ...
+    @overload
+    def prod(self: Open[bool_], axis: Axes = None, *, keepdims: bool = False) -> Open[int32]: ...
+    @overload
+    def prod(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> AnyArray: ...
+    def prod(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
         """The product over axes."""
         return reductions.prod(self, axis, dtype=dtype, keepdims=keepdims)
 
     @overload
-    def mean(
-        self: Array[FT, *tuple[Any, ...]],
-        axis: Axes = None,
-        *,
-        dtype: None = None,
-        keepdims: bool = False,
-    ) -> Array[FT, *tuple[Any, ...]]: ...
+    def mean(self: Open[FT], axis: None = None, *, keepdims: No = False) -> Zero[FT]: ...
+    @overload
+    def mean(self: Array[FT, N, *Es], axis: First, *, keepdims: No = False) -> Array[FT, *Es]: ...
+    @overload
+    def mean(self: Array[FT, *Es, N], axis: Last, *, keepdims: No = False) -> Array[FT, *Es]: ...
+    @overload
+    def mean(self: Open[FT], axis: Axes = None, *, keepdims: bool = False) -> Open[FT]: ...
     @overload
     def mean(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> AnyArray: ...
     def mean(self, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False) -> Any:
         """The mean over axes; of integers in float32."""
         return reductions.mean(self, axis, dtype=dtype, keepdims=keepdims)
 
+    @overload
     def var(
-        self: Array[FT, *tuple[Any, ...]],
-        axis: Axes = None,
-        *,
-        correction: float = 0,
-        keepdims: bool = False,
-    ) -> Array[FT, *tuple[Any, ...]]:
+        self: Open[RF], axis: None = None, *, correction: float = 0, keepdims: No = False
+    ) -> Zero[RF]: ...
+    @overload
+    def var(
+        self: Array[RF, N, *Es], axis: First, *, correction: float = 0, keepdims: No = False
+    ) -> Array[RF, *Es]: ...
+    @overload
+    def var(
+        self: Array[RF, *Es, N], axis: Last, *, correction: float = 0, keepdims: No = False
+    ) -> Array[RF, *Es]: ...
+    @overload
+    def var(
+        self: Open[RF], axis: Axes = None, *, correction: float = 0, keepdims: bool = False
+    ) -> Open[RF]: ...
+    @overload
+    def var(
+        self, axis: Axes = None, *, correction: float = 0, keepdims: bool = False
+    ) -> AnyArray: ...
+    def var(self, axis: Axes = None, *, correction: float = 0, keepdims: bool = False) -> Any:
         """The variance over axes."""
         return statistics.var(self, axis, correction=correction, keepdims=keepdims)
 
+    @overload
     def std(
-        self: Array[FT, *tuple[Any, ...]],
-        axis: Axes = None,
-        *,
-        correction: float = 0,
-        keepdims: bool = False,
-    ) -> Array[FT, *tuple[Any, ...]]:
+        self: Open[RF], axis: None = None, *, correction: float = 0, keepdims: No = False
+    ) -> Zero[RF]: ...
+    @overload
+    def std(
+        self: Array[RF, N, *Es], axis: First, *, correction: float = 0, keepdims: No = False
+    ) -> Array[RF, *Es]: ...
+    @overload
+    def std(
+        self: Array[RF, *Es, N], axis: Last, *, correction: float = 0, keepdims: No = False
+    ) -> Array[RF, *Es]: ...
+    @overload
+    def std(
+        self: Open[RF], axis: Axes = None, *, correction: float = 0, keepdims: bool = False
+    ) -> Open[RF]: ...
+    @overload
+    def std(
+        self, axis: Axes = None, *, correction: float = 0, keepdims: bool = False
+    ) -> AnyArray: ...
+    def std(self, axis: Axes = None, *, correction: float = 0, keepdims: bool = False) -> Any:
         """The standard deviation over axes."""
         return statistics.std(self, axis, correction=correction, keepdims=keepdims)
 
-    def max(self, axis: Axes = None, *, keepdims: bool = False) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def max(self, axis: None = None, *, keepdims: No = False) -> Zero[DT]: ...
+    @overload
+    def max(self: Array[DT, N, *Es], axis: First, *, keepdims: No = False) -> Array[DT, *Es]: ...
+    @overload
+    def max(self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False) -> Array[DT, *Es]: ...
+    @overload
+    def max(self, axis: Axes = None, *, keepdims: bool = False) -> Open[DT]: ...
+    def max(self, axis: Axes = None, *, keepdims: bool = False) -> Any:
         """The greatest element over axes."""
         return reductions.max(self, axis, keepdims=keepdims)
 
-    def min(self, axis: Axes = None, *, keepdims: bool = False) -> Array[DT, *tuple[Any, ...]]:
+    @overload
+    def min(self, axis: None = None, *, keepdims: No = False) -> Zero[DT]: ...
+    @overload
+    def min(self: Array[DT, N, *Es], axis: First, *, keepdims: No = False) -> Array[DT, *Es]: ...
+    @overload
+    def min(self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False) -> Array[DT, *Es]: ...
+    @overload
+    def min(self, axis: Axes = None, *, keepdims: bool = False) -> Open[DT]: ...
+    def min(self, axis: Axes = None, *, keepdims: bool = False) -> Any:
         """The least element over axes."""
         return reductions.min(self, axis, keepdims=keepdims)
 
-    def any(self, axis: Axes = None, *, keepdims: bool = False) -> Array[bool_, *tuple[Any, ...]]:
+    @overload
+    def any(self, axis: None = None, *, keepdims: No = False) -> Zero[bool_]: ...
+    @overload
+    def any(self: Array[DT, N, *Es], axis: First, *, keepdims: No = False) -> Array[bool_, *Es]: ...
+    @overload
+    def any(self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False) -> Array[bool_, *Es]: ...
+    @overload
+    def any(self, axis: Axes = None, *, keepdims: bool = False) -> Open[bool_]: ...
+    def any(self, axis: Axes = None, *, keepdims: bool = False) -> Any:
         """Whether one element over axes is true."""
         return reductions.any(self, axis, keepdims=keepdims)
 
-    def all(self, axis: Axes = None, *, keepdims: bool = False) -> Array[bool_, *tuple[Any, ...]]:
+    @overload
+    def all(self, axis: None = None, *, keepdims: No = False) -> Zero[bool_]: ...
+    @overload
+    def all(self: Array[DT, N, *Es], axis: First, *, keepdims: No = False) -> Array[bool_, *Es]: ...
+    @overload
+    def all(self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False) -> Array[bool_, *Es]: ...
+    @overload
+    def all(self, axis: Axes = None, *, keepdims: bool = False) -> Open[bool_]: ...
+    def all(self, axis: Axes = None, *, keepdims: bool = False) -> Any:
         """Whether all elements over axes are true."""
         return reductions.all(self, axis, keepdims=keepdims)
 
+    @overload
+    def argmax(self, axis: None = None, *, keepdims: No = False) -> Zero[int32]: ...
+    @overload
     def argmax(
-        self, axis: int | None = None, *, keepdims: bool = False
-    ) -> Array[int32, *tuple[Any, ...]]:
+        self: Array[DT, N, *Es], axis: First, *, keepdims: No = False
+    ) -> Array[int32, *Es]: ...
+    @overload
+    def argmax(
+        self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False
+    ) -> Array[int32, *Es]: ...
+    @overload
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Open[int32]: ...
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
         """The position of the greatest element."""
         return reductions.argmax(self, axis, keepdims=keepdims)
 
+    @overload
+    def argmin(self, axis: None = None, *, keepdims: No = False) -> Zero[int32]: ...
+    @overload
     def argmin(
-        self, axis: int | None = None, *, keepdims: bool = False
-    ) -> Array[int32, *tuple[Any, ...]]:
+        self: Array[DT, N, *Es], axis: First, *, keepdims: No = False
+    ) -> Array[int32, *Es]: ...
+    @overload
+    def argmin(
+        self: Array[DT, *Es, N], axis: Last, *, keepdims: No = False
+    ) -> Array[int32, *Es]: ...
+    @overload
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Open[int32]: ...
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
         """The position of the least element."""
         return reductions.argmin(self, axis, keepdims=keepdims)
 
-    def cumsum(self, axis: int | None = None) -> Array[DT, *tuple[Any, ...]]:
+    def cumsum(self, axis: int | None = None) -> Open[DT]:
         """The running sum along an axis."""
         return cumulative.cumsum(self, axis)
 
-    def cumprod(self, axis: int | None = None) -> Array[DT, *tuple[Any, ...]]:
+    def cumprod(self, axis: int | None = None) -> Open[DT]:
         """The running product along an axis."""
         return cumulative.cumprod(self, axis)
 

@@ -1,8 +1,16 @@
 """The words that signatures of array functions are written with.
 
 ``Real[FT, *Ds]`` is what a function of real or complex numbers takes and ``Like[DT]`` an operand of
-any shape; NumPy arrays and Python scalars come in everywhere. Result types are exact in the dtype,
-and in the shape wherever the function keeps it; the dims of other results are open to a checker.
+any shape; NumPy arrays and Python scalars come in everywhere. ``FT`` is a floating dtype, real or
+complex, ``RF`` a real one, ``RT`` a real number and ``ST`` a dtype whose sum has it too. Result
+types are exact in the dtype, and in the shape wherever overloads can say it; the dims of other
+results are open to a checker.
+
+Overloads say only what is true of every call that they take. Where an argument's type is known in
+part, more than one may take it: mypy then says ``Array`` of anything, and pyright ``Any``. So the
+overloads have one type for an operand, where that suffices, and otherwise begin with one that takes
+``Unranked``. (To mypy two arrays of a dtype are the same where one is of any shape, and of results
+that are the same it takes the first.)
 
 A checker is stricter than the language here: an integer array where a float is computed and two
 arrays of different dtypes need an ``astype``.
@@ -10,18 +18,17 @@ arrays of different dtypes need an ``astype``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, overload
 
 from verax.compiler.ir.dtypes import (
+    Floating,
+    Inexact,
+    Ordered,
     Scalar,
-    bfloat16,
-    complex64,
-    complex128,
-    float8_e4m3fn,
-    float8_e5m2,
-    float16,
+    Wide,
     float32,
-    float64,
+    int32,
+    uint32,
 )
 
 if TYPE_CHECKING:
@@ -33,19 +40,56 @@ if TYPE_CHECKING:
     DT = TypeVar("DT", bound=Scalar, default=Any)
     DT2 = TypeVar("DT2", bound=Scalar, default=Any)
     Ds = TypeVarTuple("Ds", default=Unpack[tuple[Any, ...]])
+    Es = TypeVarTuple("Es", default=Unpack[tuple[Any, ...]])
+    N = TypeVar("N", default=Any)
+    M = TypeVar("M", default=Any)
+    K = TypeVar("K", default=Any)
+
+    # the dtype of a function that makes arrays, where none is named
+    DF = TypeVar("DF", bound=Scalar, default=float32)
+    DI = TypeVar("DI", bound=Scalar, default=int32)
+    DU = TypeVar("DU", bound=Scalar, default=uint32)
+
+    FT = TypeVar("FT", bound=Inexact, default=Any)
+    RF = TypeVar("RF", bound=Floating, default=Any)
+    RT = TypeVar("RT", bound=Ordered, default=Any)
+    ST = TypeVar("ST", bound=Wide, default=Any)
+
+    class Transposed:
+        """What ``x.T`` is, by the rank of x."""
+
+        @overload
+        def __get__(self, x: Unranked[DT], owner: object) -> Open[DT]: ...
+        @overload
+        def __get__(self, x: Zero[DT], owner: object) -> Zero[DT]: ...
+        @overload
+        def __get__(self, x: Array[DT, N], owner: object) -> Array[DT, N]: ...
+        @overload
+        def __get__(self, x: Array[DT, N, M], owner: object) -> Array[DT, M, N]: ...
+        @overload
+        def __get__(self, x: Open[DT], owner: object) -> Open[DT]: ...
+        def __get__(self, x: Any, owner: object) -> Any: ...
+
 else:  # at run time a default has no use, and F32[()] must not become it: it is a scalar
     from typing import TypeVar, TypeVarTuple
 
-    DT = TypeVar("DT")
-    DT2 = TypeVar("DT2")
-    Ds = TypeVarTuple("Ds")
-
-FT = TypeVar(
-    "FT", float32, float64, bfloat16, float16, complex64, complex128, float8_e4m3fn, float8_e5m2
-)
-"""A floating dtype, real or complex."""
+    DT, DT2, DF, DI, DU = [TypeVar(name) for name in ("DT", "DT2", "DF", "DI", "DU")]
+    FT, RF, RT, ST = [TypeVar(name) for name in ("FT", "RF", "RT", "ST")]
+    N, M, K = [TypeVar(name) for name in ("N", "M", "K")]
+    Ds, Es = TypeVarTuple("Ds"), TypeVarTuple("Es")
 
 AnyArray: TypeAlias = "Array[Any, *tuple[Any, ...]]"
+Open: TypeAlias = "Array[DT, *tuple[Any, ...]]"
+"""Of a known dtype and any shape."""
+
+Zero: TypeAlias = "Array[DT, *tuple[()]]"
+"""A scalar: an array of no dimension."""
+
+Unranked: TypeAlias = "Array[DT, Any, Any, Any, Any, Any, Any, Any, Any, *tuple[Any, ...]]"
+"""What comes first among overloads by rank: it takes an array of unknown rank (or of a rank that
+none of them speaks about), which would take the first of the others.
+"""
+
 Number: TypeAlias = bool | int | float | complex
 NumPy: TypeAlias = Union["np.ndarray[Any, Any]", "np.generic"]
 ArrayLike: TypeAlias = AnyArray | NumPy | Number
@@ -55,3 +99,7 @@ Real: TypeAlias = Union["Array[FT, *Ds]", NumPy, Number]
 Of: TypeAlias = type[DT] | type[int] | type[float] | type[complex] | str | None
 """A dtype argument; the class itself tells a checker the dtype of the result, ``x.dtype`` does not.
 """
+
+
+class Unclear:
+    """What only ``Any`` is: an argument of which nothing is known takes this overload."""

@@ -92,15 +92,16 @@ def elementwise(x: F32[Batch, Feat], z: C64[Batch], n: I32[Batch]) -> None:
     assert_type(vx.astype(x, x.dtype), Array[Any, Batch, Feat])
 
 
-def dims_open(x: F32[Batch, Feat], w: F32[Feat, Out], b: F32[Feat]) -> None:
-    assert_type(x @ w, AnyF32)
+def dims(x: F32[Batch, Feat], w: F32[Feat, Out], b: F32[Feat]) -> None:
+    assert_type(x @ w, F32[Batch, Out])
     assert_type(x + b, AnyF32)
-    assert_type(x.sum(axis=0), AnyF32)
-    assert_type(x[0], AnyF32)
+    assert_type(x.sum(axis=0), F32[Feat])
+    assert_type(x.sum(axis=(0,)), AnyF32)
+    assert_type(x[0], F32[Feat])
     assert_type(vx.maximum(x, b), AnyF32)
     assert_type(vx.maximum(x, 0.0), AnyF32)
     assert_type(vx.zeros((3, 4), vx.float32), AnyF32)
-    assert_type(x.argmax(0), Array[vx.int32, *tuple[Any, ...]])
+    assert_type(x.argmax(0), I32[Feat])
 
 
 def open_dtypes(q: AnyArray, x: F32[Batch], n: I32[Batch]) -> None:
@@ -108,7 +109,7 @@ def open_dtypes(q: AnyArray, x: F32[Batch], n: I32[Batch]) -> None:
     assert_type(q + q, AnyArray)
     assert_type(q + 1.0, AnyArray)
     assert_type(q @ q, AnyArray)
-    assert_type(vx.tanh(1.0), AnyF32)
+    assert_type(vx.tanh(1.0), AnyArray)
     assert_type(vx.zeros(3), AnyArray)
     assert_type(n + 1.0, Array[Any, Batch])
     assert_type(n / 2, Array[Any, Batch])
