@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import index
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from verax.compiler.ir.dtypes import complex_of, float32
+from verax.compiler.ir.dtypes import complex_of, float32, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError
-from verax.compiler.ir.sizes import Poly, Shape, Size, product
+from verax.compiler.ir.sizes import Poly, Shape, Size, divide, product
 from verax.compiler.ops.fft import Fft, half
 from verax.compiler.ops.slicing import Pad
 from verax.dsl.lang.array import AnyArray, ArrayLike
@@ -24,7 +24,7 @@ from verax.dsl.lang.axes import Axes, axes_of
 from verax.dsl.lang.creation import dtype_or, iota
 from verax.dsl.lang.dtypes import DTypeLike, default_float
 from verax.dsl.lang.fused import fused
-from verax.dsl.lang.joining import concat, cut
+from verax.dsl.lang.joining import concat, cut, roll
 from verax.dsl.lang.linear import apply_conj
 from verax.dsl.lang.logic import where
 from verax.dsl.lang.manipulation import permuted
@@ -307,28 +307,32 @@ def irfft2(
 # frequencies
 
 
-def fftfreq(n: int, d: ArrayLike = 1.0, *, dtype: DTypeLike = None) -> AnyArray:
+def fftfreq(n: Size, d: ArrayLike = 1.0, *, dtype: DTypeLike = None) -> AnyArray:
     """The frequencies of the entries of an ``fft`` of n samples, ``d`` apart.
 
     >>> fftfreq(4).tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    n = _count("fftfreq", n)
-    k = iota(n)
-    return convert(where(k < (n + 1) // 2, k, k - n), dtype_or(float32, dtype)) / n / d
+    count: Any = _count("fftfreq", n)
+    k = iota(count)
+    middle = (scalar(count + 1, int32) if isinstance(count, Poly) else count + 1) // 2
+    out: AnyArray = convert(where(k < middle, k, k - count), dtype_or(float32, dtype)) / count / d
+    return out
 
 
-def rfftfreq(n: int, d: ArrayLike = 1.0, *, dtype: DTypeLike = None) -> AnyArray:
+def rfftfreq(n: Size, d: ArrayLike = 1.0, *, dtype: DTypeLike = None) -> AnyArray:
     """The frequencies of the entries of an ``rfft`` of n samples, ``d`` apart.
 
     >>> rfftfreq(4).tolist()
     [0.0, 0.25, 0.5]
     """
     n = _count("rfftfreq", n)
-    return convert(iota(n // 2 + 1), dtype_or(float32, dtype)) / n / d
+    return convert(iota(half(n)), dtype_or(float32, dtype)) / n / d
 
 
-def _count(name: str, n: int) -> int:
+def _count(name: str, n: Size) -> Size:
+    if isinstance(n, Poly):
+        return n
     if index(n) < 1:
         raise ShapeError(f"{name}: {n} samples have no frequencies", fix="n is 1 or more")
     return index(n)
@@ -357,6 +361,9 @@ def _shifted(static: tuple[tuple[int, ...], int], x: AnyArray) -> AnyArray:
     axes, up = static
     for axis in axes:
         n = shape_of(x)[axis]
-        at = (n + up) // 2
-        x = concat([cut(x, axis, at, n), cut(x, axis, 0, at)], axis)
+        at = divide(n + up, 2) if isinstance(n, Poly) else (n + up) // 2
+        if at is None:  # whether n is even is not known: the middle is computed
+            x = roll(x, -(scalar(n + up, int32) // 2), axis)
+        else:
+            x = concat([cut(x, axis, at, n), cut(x, axis, 0, at)], axis)
     return x

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from verax.compiler.ir.dtypes import DType, bool_, float32, int32, real_of, uint8, uint32
 from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.sizes import Poly, Size, known_negative, product
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.arithmetic import COMPLEX, REM
 from verax.compiler.ops.bits import OR, SHIFT_RIGHT_LOGICAL, Bitcast
@@ -23,12 +24,11 @@ from verax.dsl.lang.cumulative import cumulative_sum
 from verax.dsl.lang.dtypes import finfo, iinfo
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume
-from verax.dsl.lang.promotion import asarray, broadcast_shapes, broadcast_to, convert
+from verax.dsl.lang.promotion import asarray, broadcast_shapes, broadcast_to, convert, scalar
 from verax.dsl.lang.sorting import argsort
 from verax.dsl.lang.value import apply, apply_all
-from verax.prng.keys import UINTS, Shape, one, raw_bits, raw_split, shape_of
+from verax.prng.keys import UINTS, Shape, Sizes, one, raw_bits, raw_split, shape_of
 
-Sizes: TypeAlias = tuple[int, ...]
 Drawn: TypeAlias = tuple[Sizes, DType]
 """What a body makes: the shape and the dtype of its result."""
 
@@ -230,13 +230,13 @@ def _randint(how: tuple[Sizes, DType, bool], key: Key, minval: Array, maxval: Ar
     return low + apply(Convert(dtype), offset)
 
 
-def permutation(key: Key, x: int | ArrayLike, axis: int = 0) -> Array:
+def permutation(key: Key, x: Size | ArrayLike, axis: int = 0) -> Array:
     """``x`` with its slices along ``axis`` in random order, or range(x) for an int.
 
     Sorts by random 32-bit keys, as often as it takes to make collisions immaterial.
     """
     _take(key, "permutation")
-    if isinstance(x, int):
+    if isinstance(x, int | Poly):
         return fused(_shuffled_range, x, key)
     values = asarray(x)
     return fused(_permutation, axis_of("permutation", axis, values.type), key, values)
@@ -248,12 +248,14 @@ def _permutation(axis: int, key: Key, x: Array) -> Array:
     return indexing.take(x, _shuffled_range(x.shape[axis], key), axis=axis)
 
 
-def _shuffled_range(n: int, key: Key) -> Array:
+def _shuffled_range(n: Size, key: Key) -> Array:
     return _shuffle(key, creation.arange(n))
 
 
 def _shuffle(key: Key, x: Array) -> Array:
-    rounds = math.ceil(3 * math.log(max(1, x.shape[0])) / math.log(0xFFFFFFFF))
+    n = shape_of(x.shape)[0]
+    most = n if isinstance(n, int) else iinfo(int32).max  # more rounds do no harm
+    rounds = math.ceil(3 * math.log(max(1, most)) / math.log(0xFFFFFFFF))
     for _ in range(rounds):
         key, sub = raw_split(key)
         _, x = apply_all(Sort(0, 1), raw_bits(sub, x.shape, uint32), x)
@@ -262,7 +264,7 @@ def _shuffle(key: Key, x: Array) -> Array:
 
 def choice(
     key: Key,
-    a: int | ArrayLike,
+    a: Size | ArrayLike,
     shape: Shape = (),
     replace: bool = True,
     p: ArrayLike | None = None,
@@ -277,13 +279,13 @@ def choice(
     """
     _take(key, "choice")
     sizes = shape_of(shape)
-    values = None if isinstance(a, int) else asarray(a)
+    values = None if isinstance(a, int | Poly) else asarray(a)
     at = 0 if values is None else axis_of("choice", axis, values.type)
-    n = a if isinstance(a, int) else asarray(a).shape[at]
-    draws = math.prod(sizes)
-    if n <= 0 < draws:
+    n: Size = a if values is None else values.shape[at]  # type: ignore[assignment]
+    draws = product(sizes)
+    if (n == 0 or known_negative(n)) and draws != 0:
         raise ShapeError(f"choice: nothing to draw from, a has {n} entries along axis {at}")
-    if not replace and draws > n:
+    if not replace and known_negative(n - draws):
         raise ShapeError(
             f"choice: cannot draw {draws} of {n} without replacement", fix="replace=True"
         )
@@ -295,13 +297,13 @@ def choice(
     return index if values is None else indexing.take(values, index, axis=at)
 
 
-def _draw(how: tuple[Sizes, int, bool], key: Key, *probs: Array) -> Array:
+def _draw(how: tuple[Sizes, Size, bool], key: Key, *probs: Array) -> Array:
     """The indices that ``choice`` takes."""
     shape, n, replace = how
-    draws = math.prod(shape)
+    draws = product(shape)
     if not probs:
         if replace:
-            return _randint((shape, int32, False), key, asarray(0), asarray(n))
+            return _randint((shape, int32, False), key, asarray(0), scalar(n, int32))
         return manipulation.reshape(_shuffled_range(n, key)[:draws], shape)
     (p,) = probs
     if replace:

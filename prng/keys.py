@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from verax.compiler.ir.dtypes import DType, uint8, uint16, uint32, uint64
 from verax.compiler.ir.errors import DTypeError, ShapeError
-from verax.compiler.ir.sizes import Poly, Size
+from verax.compiler.ir.sizes import Poly, Size, known_negative, product
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.bits import OR, SHIFT_LEFT, SHIFT_RIGHT_LOGICAL, XOR
 from verax.compiler.ops.contract import broadcast
@@ -25,9 +25,11 @@ from verax.compiler.ops.slicing import Concatenate, Slice
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume, derive
+from verax.dsl.lang.promotion import scalar
 from verax.dsl.lang.value import apply, apply_all
 
 Shape: TypeAlias = Size | Sequence[Size]
+Sizes: TypeAlias = tuple[Size, ...]
 IMPL = "threefry2x32"
 _MASK, _MASK64 = (1 << 32) - 1, (1 << 64) - 1
 UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
@@ -118,7 +120,7 @@ def _words_of(value: int | None, *seed: Array) -> Array:
     return _pair(_scalar(value >> 32), _scalar(value))
 
 
-def _split(shape: tuple[int, ...], key: Key) -> Array:
+def _split(shape: Sizes, key: Key) -> Array:
     return _pair(*_blocks(key, shape))
 
 
@@ -127,11 +129,11 @@ def _folded(value: int | None, key: Key, *data: Array) -> Array:
     return _pair(*apply_all(Threefry(), *_words(key), *words))
 
 
-def _bits(how: tuple[tuple[int, ...], DType], key: Key) -> Array:
+def _bits(how: tuple[Sizes, DType], key: Key) -> Array:
     return raw_bits(key, *how)
 
 
-def raw_bits(key: Key, shape: tuple[int, ...], dtype: DType) -> Array:
+def raw_bits(key: Key, shape: Sizes, dtype: DType) -> Array:
     """``bits`` of a key that the caller has consumed."""
     high, low = _blocks(key, shape)
     if dtype is not uint64:
@@ -167,31 +169,29 @@ def _as_key(data: Array) -> Key:
     return made
 
 
-def _blocks(key: Key, shape: tuple[int, ...]) -> list[Array]:
+def _blocks(key: Key, shape: Sizes) -> list[Array]:
     """Both words of the threefry block of every index in ``shape``."""
     words = [_repeated(word, shape) for word in _words(key)]
     high, low = _counters(shape)
     return apply_all(Threefry(), *words, high, low)
 
 
-def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
+def _counters(shape: Sizes) -> tuple[Array, Array]:
     """The 64-bit row-major index of every element, as two 32-bit words.
 
     One iota per dimension, scaled and added: a cut dimension needs its own part of its iota only.
     """
-    total = 1
-    for n in shape:
-        total *= n
-    dtype = uint32 if total <= 1 << 32 else uint64
+    total = product(shape)
+    dtype = uint32 if isinstance(total, int) and total <= 1 << 32 else uint64
     index = _filled(0, shape, dtype)
-    stride = 1
+    stride: Size = 1
     for d in reversed(range(len(shape))):
-        if shape[d] > 1:
+        if shape[d] not in (0, 1):
             along = apply(broadcast(shape, (d,)), apply(Iota(shape[d], dtype)))
-            if stride > 1:
-                along = apply(MUL, along, _filled(stride, shape, dtype))
+            if stride not in (0, 1):
+                along = apply(MUL, along, scalar(stride, dtype, shape))
             index = apply(ADD, index, along)
-        stride *= shape[d]
+        stride = stride * shape[d]
     if dtype is uint32:
         return _filled(0, shape, uint32), index
     high = apply(SHIFT_RIGHT_LOGICAL, index, _filled(32, shape, uint64))
@@ -232,20 +232,20 @@ def _scalar(value: int) -> Array:
     return _filled(value & _MASK, (), uint32)
 
 
-def _filled(value: int, shape: tuple[int, ...], dtype: DType) -> Array:
+def _filled(value: int, shape: Sizes, dtype: DType) -> Array:
     return apply(splat(value, ArrayType(shape, dtype)))
 
 
-def _repeated(x: Array, shape: tuple[int, ...]) -> Array:
+def _repeated(x: Array, shape: Sizes) -> Array:
     return apply(broadcast(shape, ()), x)
 
 
-def shape_of(shape: Shape) -> tuple[int, ...]:
-    """A shape as a tuple of ints, or a ShapeError."""
+def shape_of(shape: Shape) -> Sizes:
+    """A shape as a tuple of sizes, or a ShapeError."""
     sizes: tuple[object, ...] = (shape,) if isinstance(shape, int | Poly) else tuple(shape)
-    known = tuple(n for n in sizes if isinstance(n, int) and n >= 0)
-    if len(known) < len(sizes):
+    right = tuple([n for n in sizes if isinstance(n, int | Poly) and not known_negative(n)])
+    if len(right) < len(sizes):
         raise ShapeError(
             f"random numbers take a shape of ints >= 0, got {sizes}", fix="shape=(8, 16)"
         )
-    return known
+    return right

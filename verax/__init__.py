@@ -45,6 +45,7 @@ from verax.compiler.ir.errors import (
     PurityError,
     ShapeError,
     StructureError,
+    UnknownSizeError,
     VariantError,
 )
 from verax.compiler.ir.program import Program
@@ -458,6 +459,7 @@ __all__ = [
     "ShardingError",
     "Size",
     "StructureError",
+    "UnknownSizeError",
     "VariantError",
     "VeraxError",
     "abs",

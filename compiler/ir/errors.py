@@ -11,6 +11,12 @@ class ShapeError(VeraxError, TypeError):
     code = "verax-shape"
 
 
+class UnknownSizeError(ShapeError):
+    """A size that must be known is symbolic: whether the call is right cannot be decided."""
+
+    code = "verax-size"
+
+
 class IndexingError(VeraxError, IndexError):
     """A literal index out of range, or an index of a kind that cannot index."""
 

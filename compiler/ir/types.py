@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, uint32
+from verax.compiler.ir.errors import UnknownSizeError
 from verax.compiler.ir.sizes import Poly, Shape, Size, product
 from verax.sharding.spec import Spec
 
@@ -49,7 +50,7 @@ class ArrayType:
         """Bytes of a buffer of this type; the sizes must be known."""
         size = self.size
         if isinstance(size, Poly):
-            raise ValueError(f"{self} has no known size")
+            raise UnknownSizeError(f"the bytes of {self} are not known: its sizes are symbolic")
         return size * self.dtype.itemsize
 
     @property

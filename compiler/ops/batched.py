@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from verax.compiler.ir.dtypes import DType
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.op import Again, Dims, Factor, Factors, Op, Slots, same_locally, show_shape
 from verax.compiler.ir.program import Builder
-from verax.compiler.ir.sizes import Shape, Size, product
+from verax.compiler.ir.sizes import Shape, Size, at_most, product
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import permute
 from verax.compiler.ops.ffi import LETTER
@@ -95,11 +95,10 @@ def square(name: str, shape: Shape) -> Size:
 def shorter(name: str, shape: Shape) -> Size:
     """The smaller one of rows and columns."""
     m, n = matrix_shape(name, shape)
-    if m == n:
-        return n
-    if isinstance(m, int) and isinstance(n, int):
-        return min(m, n)
-    raise ShapeError(
+    fewer = at_most(m, n)
+    if fewer is not None:
+        return m if fewer else n
+    raise UnknownSizeError(
         f"{name}: of {show_shape(shape)} it is not known whether it has more rows or columns",
         fix="give the sizes: they must be known, or equal",
     )

@@ -22,7 +22,7 @@ from verax.compiler.ir.dtypes import (
     int32,
     real_of,
 )
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.op import (
     Again,
     Dims,
@@ -160,12 +160,12 @@ class Fft(Movement, name="fft"):
 
 
 def even(n: Size) -> bool:
-    """Whether a size is even; a ShapeError where that is not known."""
+    """Whether a size is even; UnknownSizeError where that is not known."""
     if divide(n, 2) is not None:
         return True
     if divide(n - 1, 2) is not None:
         return False
-    raise ShapeError(
+    raise UnknownSizeError(
         f"rfft: the size {n} is not known to be even or odd",
         fix="declare the dimension as a multiple of 2, or transform with fft",
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from verax.compiler.ir.dtypes import DType
-from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.op import (
     Again,
     Dims,
@@ -27,7 +27,7 @@ from verax.compiler.ir.op import (
     show_shape,
 )
 from verax.compiler.ir.program import Builder
-from verax.compiler.ir.sizes import Shape, Size, divide
+from verax.compiler.ir.sizes import Shape, Size, divide, known_negative
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.arithmetic import CLAMP
 from verax.compiler.ops.contract import broadcast, permute, total
@@ -80,12 +80,12 @@ class Slice(Resized, name="slice"):
 
     def validate(self) -> None:
         for part in self.parts:
-            if part is not None and (part[2] < 1 or _negative(part[0])):
+            if part is not None and (part[2] < 1 or known_negative(part[0])):
                 raise ShapeError(f"slice: {part} needs a start >= 0 and a stride >= 1")
 
     def length(self, axis: int, shape: Shape) -> Size:
         start, limit, stride = cast("tuple[Size, Size, int]", self.parts[axis])
-        if _negative(limit - start) or _negative(shape[axis] - limit):
+        if known_negative(limit - start) or known_negative(shape[axis] - limit):
             raise ShapeError(
                 f"slice: {start}:{limit} is not inside of dimension {axis} of {show_shape(shape)}"
             )
@@ -122,7 +122,7 @@ class Pad(Resized, name="pad"):
     def length(self, axis: int, shape: Shape) -> Size:
         low, high, interior = cast("tuple[Size, Size, int]", self.parts[axis])
         n = low + high + spread(shape[axis], interior)
-        if _negative(n):
+        if known_negative(n):
             raise ShapeError(
                 f"pad: ({low}, {high}) crops more than dimension {axis} of {show_shape(shape)} has"
             )
@@ -132,7 +132,9 @@ class Pad(Resized, name="pad"):
         self, b: Builder, cts: MaybeSlots, xs: MaybeSlots, xts: Sequence[Type], again: Again
     ) -> MaybeSlots:
         (ct,) = given(cts)
-        crops = any(p is not None and (_negative(p[0]) or _negative(p[1])) for p in self.parts)
+        crops = any(
+            p is not None and (known_negative(p[0]) or known_negative(p[1])) for p in self.parts
+        )
         if crops:  # put zeros back where elements were cropped, and take the zeros away
             undone = tuple(None if p is None else (-p[0], -p[1], 0) for p in self.parts)
             ct = b.emit(Pad(undone), ct)
@@ -173,15 +175,10 @@ def ceil_div(n: Size, stride: int) -> Size:
         steps = divide(n + missing, stride)
         if steps is not None:
             return steps
-    raise ShapeError(
+    raise UnknownSizeError(
         f"slice: the size {n} is not known to be divisible by the stride {stride}",
         fix="slice with stride 1, or declare the dimension as a multiple of the stride",
     )
-
-
-def _negative(n: Size) -> bool:
-    """Whether a size is known to be negative."""
-    return isinstance(n, int) and n < 0
 
 
 # concatenate -------------------------------------------------------------------------------------
@@ -425,7 +422,7 @@ class DynamicUpdateSlice(Op, name="dynamic_update_slice"):
 def check_window(op: Op, window: Sequence[tuple[int, Size]], shape: Shape) -> None:
     """Raise where the window is larger than the array."""
     for i, size in window:
-        if _negative(shape[i] - size):
+        if known_negative(shape[i] - size):
             raise ShapeError(
                 f"{op.name}: a window of size {size} does not fit into "
                 f"dimension {i} of {show_shape(shape)}"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from verax.compiler.ir.errors import DTypeError, ShapeError
-from verax.compiler.ir.sizes import Shape, Size, divide
+from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
+from verax.compiler.ir.sizes import Shape, Size, at_most, divide
 from verax.compiler.ops.convolve import Convolve, convolution
 from verax.compiler.ops.slicing import spread
 from verax.compiler.ops.slide import Slide
@@ -395,7 +395,7 @@ def convolve(a: Like[DT], v: ArrayLike, mode: Mode = "full") -> Array[DT, *tuple
     [1, 3, 5, 3]
     """
     x, w = _sequences("convolve", a, v)
-    if _shorter(x, w):
+    if _shorter("convolve", x, w, mode):
         x, w = w, x
     return _slid("convolve", x, w, mode, flip=True)
 
@@ -411,7 +411,7 @@ def correlate(a: Like[DT], v: ArrayLike, mode: Mode = "valid") -> Array[DT, *tup
     [1, 2, 3]
     """
     x, w = _sequences("correlate", a, v)
-    if _shorter(x, w):
+    if _shorter("correlate", x, w, mode):
         y = _slid("correlate", apply_conj(w), x, mode, flip=False)
         return reversed_along(y, (0,))
     return _slid("correlate", x, apply_conj(w), mode, flip=False)
@@ -429,17 +429,27 @@ def _sequences(name: str, a: ArrayLike, v: ArrayLike) -> list[AnyArray]:
     return xs
 
 
-def _shorter(x: AnyArray, w: AnyArray) -> bool:
-    """Whether x is known to be shorter than w."""
+def _shorter(name: str, x: AnyArray, w: AnyArray, mode: str) -> bool:
+    """Whether x is shorter than w; a number is taken to be less than a size that is not known."""
     n, m = shape_of(x)[0], shape_of(w)[0]
-    return isinstance(n, int) and isinstance(m, int) and n < m
+    longer = at_most(m, n)
+    if longer is not None:
+        return not longer
+    if isinstance(n, int) or isinstance(m, int):
+        return isinstance(n, int)
+    if mode == "full":
+        return False  # there it does not matter
+    raise UnknownSizeError(
+        f"{name}: which one of {x.type} and {w.type} is the longer is not known",
+        fix="use mode='full', or give one of them a known size",
+    )
 
 
 def _slid(name: str, x: AnyArray, w: AnyArray, mode: str, *, flip: bool) -> AnyArray:
     m = shape_of(w)[0]
     if mode not in ("full", "same", "valid"):
         raise ShapeError(f"{name}: mode {mode!r} is not known", fix="use full, same or valid")
-    low: Size = {"full": m - 1, "same": m // 2, "valid": 0}[mode]
-    high: Size = {"full": m - 1, "same": (m - 1) // 2, "valid": 0}[mode]
+    low: Size = m // 2 if mode == "same" else m - 1 if mode == "full" else 0
+    high: Size = (m - 1) // 2 if mode == "same" else low
     op = convolution(((0,), (0,)), (0,), {0: Slide(1, low, high)}, flip=flip)
     return apply(op, x, w)

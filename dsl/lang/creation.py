@@ -16,11 +16,11 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 from verax.compiler.ir.dtypes import DType, float32, int32, int64
-from verax.compiler.ir.errors import ConcretizationError, DTypeError, ShapeError
+from verax.compiler.ir.errors import ConcretizationError, DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.program import Builder
-from verax.compiler.ir.sizes import Poly, Shape, Size
+from verax.compiler.ir.sizes import Poly, Shape, Size, at_most, known_negative
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.contract import broadcast
+from verax.compiler.ops.contract import broadcast, total
 from verax.compiler.ops.layout import Iota, Reshape
 from verax.compiler.ops.pointwise import ADD, SELECT, Compare, Convert, splat
 from verax.compiler.ops.slicing import Pad, Slice
@@ -41,7 +41,7 @@ from verax.dsl.lang.promotion import (
 from verax.dsl.lang.ranges import arange, iota, linspace, logspace
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import DT, DT2, AnyArray, ArrayLike, Ds, Like, Of, Same
-from verax.dsl.lang.value import Value, apply, invoke
+from verax.dsl.lang.value import Value, apply, invoke, shape_of
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
@@ -379,13 +379,35 @@ def _from_diagonal(k: int, x: AnyArray) -> AnyArray:
 
 def _diagonal_of(k: int, x: AnyArray) -> AnyArray:
     """The square below the diagonal's start, read flat in steps of its width and one."""
-    n, m = x.shape
+    n, m = shape_of(x)
     top, left = max(-k, 0), max(k, 0)
-    size = max(0, min(n - top, m - left))
+    size = shortest("diag", n - top, m - left)
     parts = ((top, top + size, 1), (left, left + size, 1))
-    square = apply(Slice(parts if size else ((0, 0, 1), (0, 0, 1))), x)
+    square = apply(Slice(parts if size != 0 else ((0, 0, 1), (0, 0, 1))), x)
+    if isinstance(size, Poly):
+        return square_diagonal(square)
     flat = apply(Reshape((size * size,)), square)
     return apply(Slice(((0, size * size, size + 1),)), flat)
+
+
+def shortest(name: str, n: Size, m: Size) -> Size:
+    """The length of a diagonal that begins n rows and m columns before the ends of a matrix."""
+    wide = at_most(n, m)
+    if wide is None:
+        raise UnknownSizeError(
+            f"{name}: whether {n} or {m} is the smaller is not known, and the diagonal ends there",
+            fix="take a matrix that is square, or of known sizes",
+        )
+    size = n if wide else m
+    return 0 if known_negative(size) else size
+
+
+def square_diagonal(x: AnyArray) -> AnyArray:
+    """The diagonals of square matrices of unknown size, by a sum over what is masked."""
+    t: ArrayType = x.type
+    mask = apply(broadcast(t.shape, (t.ndim - 2, t.ndim - 1)), _band(EQ, t.shape[-2:], 0))
+    kept = apply(SELECT, mask, x, apply(splat(0, t.bare)))
+    return apply(total(t.ndim, (t.ndim - 2,)), kept)
 
 
 # grids and classes --------------------------------------------------------------------------------
@@ -418,7 +440,7 @@ def _along(shape: Shape, d: int, v: AnyArray) -> AnyArray:
 
 
 def one_hot(
-    x: ArrayLike, num_classes: int, /, *, axis: int = -1, dtype: Of[DT] = None
+    x: ArrayLike, num_classes: Size, /, *, axis: int = -1, dtype: Of[DT] = None
 ) -> Array[DT, *tuple[Any, ...]]:
     """1 at the class of each element, 0 elsewhere, along a new dimension; all 0 out of range.
 
@@ -432,14 +454,14 @@ def one_hot(
         raise DTypeError(
             f"one_hot takes integer classes, got {classes.type}", fix="x.astype(vx.int32)"
         )
-    n = index(num_classes)
+    n = num_classes if isinstance(num_classes, Poly) else index(num_classes)
     if not -classes.ndim - 1 <= axis <= classes.ndim:
         raise ShapeError(f"one_hot: axis {axis} is out of range for {classes.type}")
     at = axis % (classes.ndim + 1)
     return fused(_one_hot, (n, at, dtype_or(float32, dtype)), classes)
 
 
-def _one_hot(how: tuple[int, int, DType], x: AnyArray) -> AnyArray:
+def _one_hot(how: tuple[Size, int, DType], x: AnyArray) -> AnyArray:
     n, at, dtype = how
     t: ArrayType = x.type
     shape = (*t.shape[:at], n, *t.shape[at:])

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from verax.compiler.ir.dtypes import int32
+from verax.compiler.ir.dtypes import bool_
 from verax.compiler.ir.errors import ShapeError
-from verax.compiler.ir.sizes import Poly
+from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType
-from verax.compiler.ops.contract import broadcast as broadcast_op
-from verax.compiler.ops.contract import total
-from verax.compiler.ops.layout import Iota
-from verax.compiler.ops.pointwise import SELECT, splat
+from verax.compiler.ops.pointwise import splat
 from verax.compiler.ops.slicing import Slice
 from verax.dsl.lang.axes import axes_of
-from verax.dsl.lang.creation import diag
+from verax.dsl.lang.creation import diag, eye, shortest, square_diagonal
 from verax.dsl.lang.dtypes import DTypeLike
 from verax.dsl.lang.fused import fused
+from verax.dsl.lang.logic import where
 from verax.dsl.lang.manipulation import permuted, ravel, reshaped
-from verax.dsl.lang.promotion import asarray
+from verax.dsl.lang.promotion import asarray, broadcast_to
 from verax.dsl.lang.reductions import sum as sum_over
 from verax.dsl.lang.signatures import DT, AnyArray, Like
 from verax.dsl.lang.value import apply, shape_of
@@ -56,33 +54,17 @@ def _diagonal(static: tuple[int, int, int], x: AnyArray) -> AnyArray:
     offset, i, j = static
     y = permuted(x, [*[d for d in range(x.ndim) if d not in (i, j)], i, j])
     *rest, n, m = shape_of(y)
+    top, left = max(-offset, 0), max(offset, 0)
+    count = shortest("diagonal", n - top, m - left)
     if isinstance(n, Poly) or isinstance(m, Poly):
-        return _masked_diagonal(y, offset)
-    start, count = _places(n, m, offset)
+        square = ((top, top + count, 1), (left, left + count, 1))
+        return square_diagonal(apply(Slice((*[None] * len(rest), *square)), y))
     if count == 0:
         return apply(splat(0, ArrayType((*rest, 0), x.dtype)))
     flat = reshaped(y, (*rest, n * m))
+    start = top * m + left
     part = (start, start + (count - 1) * (m + 1) + 1, m + 1)
     return apply(Slice((*[None] * len(rest), part)), flat)
-
-
-def _places(n: int, m: int, offset: int) -> tuple[int, int]:
-    """The first place of a diagonal in an n x m matrix in row-major order, and its length."""
-    if offset >= 0:
-        return offset, max(0, min(n, m - offset))
-    return -offset * m, max(0, min(n + offset, m))
-
-
-def _masked_diagonal(x: AnyArray, offset: int) -> AnyArray:
-    """The main diagonal of square matrices of unknown size, by a sum over what is masked."""
-    shape = shape_of(x)
-    if offset != 0 or shape[-1] != shape[-2]:
-        raise ShapeError(f"diagonal: the sizes {shape[-2]} and {shape[-1]} must be known")
-    iota, last = apply(Iota(shape[-1], int32)), x.ndim - 1
-    row, column = (apply(broadcast_op(shape, (d,)), iota) for d in (last - 1, last))
-    return apply(
-        total(x.ndim, (last - 1,)), apply(SELECT, row == column, x, apply(splat(0, x.type.bare)))
-    )
 
 
 def trace(
@@ -102,7 +84,18 @@ def fill_diagonal(x: Like[DT], value: Like[DT]) -> Array[DT, *tuple[Any, ...]]:
     y = asarray(x, name="fill_diagonal")
     if y.ndim != 2:
         raise ShapeError(f"fill_diagonal takes a matrix, got {y.type}")
-    n, m = y.shape
-    count = min(n, m)
+    n, m = shape_of(y)
+    count = shortest("fill_diagonal", n, m)
+    if isinstance(n, Poly) or isinstance(m, Poly):
+        return _masked_fill(y, asarray(value, y.dtype), count)
     flat = reshaped(y, (n * m,))
     return reshaped(flat.at[0 : count * (m + 1) : m + 1].set(value), shape_of(y))
+
+
+def _masked_fill(x: AnyArray, value: AnyArray, count: Size) -> AnyArray:
+    """x with a value, or a vector of values, where row and column are the same."""
+    rows = shape_of(x)[0] == count
+    if value.ndim:
+        value = broadcast_to(value, (count,))
+        value = reshaped(value, (count, 1) if rows else (1, count))
+    return where(eye(*shape_of(x), dtype=bool_), value, x)

@@ -13,8 +13,8 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import bool_
-from verax.compiler.ir.errors import ShapeError
-from verax.compiler.ir.sizes import Poly, Size
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
+from verax.compiler.ir.sizes import Poly, Size, divide, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast as broadcast_op
 from verax.compiler.ops.pointwise import SELECT, splat
@@ -156,7 +156,7 @@ def _unstack(axis: int, x: AnyArray) -> list[AnyArray]:
 def _known(name: str, t: ArrayType, axis: int) -> int:
     n = t.shape[axis]
     if isinstance(n, Poly):
-        raise ShapeError(f"{name}: the size {n} of dimension {axis} of {t} must be known")
+        raise UnknownSizeError(f"{name}: the size {n} of dimension {axis} of {t} must be known")
     return n
 
 
@@ -175,8 +175,10 @@ def split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> list[Out
     """
     y = asarray(x, name="split")
     axis = axis_of("split", axis, y.type)
-    n = _known("split", y.type, axis)
-    if not isinstance(sections, Iterable) and (index(sections) < 1 or n % index(sections)):
+    n = shape_of(y)[axis]
+    if not isinstance(sections, Iterable) and (
+        index(sections) < 1 or (isinstance(n, int) and n % index(sections))
+    ):
         raise ShapeError(
             f"split: dimension {axis} of {y.type} does not fall into {sections} equal parts",
             fix="vx.array_split makes parts of nearly one size",
@@ -188,22 +190,44 @@ def array_split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> li
     """x cut along an axis into parts whose sizes differ by one at most, or at given positions."""
     y = asarray(x, name="array_split")
     axis = axis_of("array_split", axis, y.type)
-    n = _known("array_split", y.type, axis)
+    n = shape_of(y)[axis]
+    ends: list[Size]
     if isinstance(sections, Iterable):
-        ends = [slice(index(i)).indices(n)[1] for i in sections]
+        ends = [_end(i, n) for i in sections]
     else:
         count = index(sections)
         if count < 1:
             raise ShapeError(f"array_split: {count} parts")
-        size, longer = divmod(n, count)
+        size, longer = divmod(n, count) if isinstance(n, int) else _parts(y.type, axis, count)
         ends = [k * size + min(k, longer) for k in range(1, count)]
     return fused_all(_split, (axis, tuple(ends)), y)
 
 
-def _split(static: tuple[int, tuple[int, ...]], x: AnyArray) -> list[AnyArray]:
+def _end(i: Size, n: Size) -> Size:
+    """The position of a cut; where n is not known it is taken to lie within."""
+    if isinstance(n, int) and not isinstance(i, Poly):
+        return slice(index(i)).indices(n)[1]
+    return n + i if known_negative(i) else i
+
+
+def _parts(t: ArrayType, axis: int, count: int) -> tuple[Size, int]:
+    """The size of parts of a dimension of unknown size, and how many are longer by one."""
+    for longer in range(count):
+        size = divide(t.shape[axis] - longer, count)
+        if size is not None:
+            return size, longer
+    raise UnknownSizeError(
+        f"split: the size {t.shape[axis]} of dimension {axis} of {t} is not known to be divisible"
+        f" by {count}",
+        fix=f"declare the dimension as a multiple of {count}",
+    )
+
+
+def _split(static: tuple[int, tuple[Size, ...]], x: AnyArray) -> list[AnyArray]:
     axis, ends = static
-    bounds = [0, *ends, x.shape[axis]]
-    return [cut(x, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds)]
+    bounds = [0, *ends, shape_of(x)[axis]]
+    pairs = itertools.pairwise(bounds)
+    return [cut(x, axis, a, a if known_negative(b - a) else b) for a, b in pairs]
 
 
 def vsplit(x: Like[DT], sections: int | Iterable[int]) -> list[Out[DT]]:
@@ -225,14 +249,17 @@ def dsplit(x: Like[DT], sections: int | Iterable[int]) -> list[Out[DT]]:
 # again
 
 
-def _ints(x: int | Iterable[int]) -> list[int]:
+def _counts(name: str, x: Size | Iterable[Size]) -> list[Size]:
     """One count, or several: a sequence or a NumPy array."""
-    if isinstance(x, Iterable) and getattr(x, "ndim", 1) != 0:
-        return [index(i) for i in x]
-    return [index(x)]  # type: ignore[arg-type]
+    several = isinstance(x, Iterable) and getattr(x, "ndim", 1) != 0
+    rows: list[Any] = list(x) if several else [x]  # type: ignore[arg-type]
+    counts: list[Size] = [r if isinstance(r, Poly) else index(r) for r in rows]
+    if any(map(known_negative, counts)):
+        raise ShapeError(f"{name}: a count is negative in {tuple(counts)}")
+    return counts
 
 
-def tile(x: Like[DT], reps: int | Iterable[int]) -> Out[DT]:
+def tile(x: Like[DT], reps: Size | Iterable[Size]) -> Out[DT]:
     """x laid out ``reps`` times along each axis, the last axes first.
 
     >>> import numpy as np
@@ -240,15 +267,13 @@ def tile(x: Like[DT], reps: int | Iterable[int]) -> Out[DT]:
     [[0, 1, 0, 1], [0, 1, 0, 1]]
     """
     y = asarray(x, name="tile")
-    counts = _ints(reps)
-    if any(r < 0 for r in counts):
-        raise ShapeError(f"tile: a count is negative in {tuple(counts)}")
+    counts = _counts("tile", reps)
     ndim = max(y.ndim, len(counts))
-    counts = [1] * (ndim - len(counts)) + counts
+    counts = [*[1] * (ndim - len(counts)), *counts]
     return fused(_tile, tuple(counts), reshaped(y, (1,) * (ndim - y.ndim) + shape_of(y)))
 
 
-def _tile(counts: tuple[int, ...], x: AnyArray) -> AnyArray:
+def _tile(counts: tuple[Size, ...], x: AnyArray) -> AnyArray:
     shape = shape_of(x)
     spread: list[Size] = []
     places = []
@@ -262,7 +287,7 @@ def _tile(counts: tuple[int, ...], x: AnyArray) -> AnyArray:
     return reshaped(x, tuple([r * n for r, n in zip(counts, shape)]))
 
 
-def repeat(x: Like[DT], repeats: int | Iterable[int], axis: int | None = None) -> Out[DT]:
+def repeat(x: Like[DT], repeats: Size | Iterable[Size], axis: int | None = None) -> Out[DT]:
     """Each element of x along an axis (or of the flattened x) several times in a row.
 
     Args:
@@ -276,9 +301,7 @@ def repeat(x: Like[DT], repeats: int | Iterable[int], axis: int | None = None) -
     if axis is None:
         y = reshaped(y, (y.type.size,))
     axis = axis_of("repeat", 0 if axis is None else axis, y.type)
-    counts = _ints(repeats)
-    if any(r < 0 for r in counts):
-        raise ShapeError(f"repeat: a count is negative in {counts}")
+    counts = _counts("repeat", repeats)
     if len(counts) == 1:
         return fused(_repeat, (axis, counts[0]), y)
     n = _known("repeat", y.type, axis)
@@ -286,11 +309,11 @@ def repeat(x: Like[DT], repeats: int | Iterable[int], axis: int | None = None) -
         raise ShapeError(
             f"repeat: {len(counts)} counts for the {n} elements of dimension {axis} of {y.type}"
         )
-    places = [i for i, r in enumerate(counts) for _ in range(r)]
+    places = [i for i, r in enumerate(counts) for _ in range(index(r))]
     return getitem(y, (slice(None),) * axis + (places,))
 
 
-def _repeat(static: tuple[int, int], x: AnyArray) -> AnyArray:
+def _repeat(static: tuple[int, Size], x: AnyArray) -> AnyArray:
     axis, r = static
     shape = shape_of(x)
     spread = (*shape[: axis + 1], r, *shape[axis + 1 :])
@@ -354,13 +377,14 @@ def _roll_computed(axis: int, x: AnyArray, shift: AnyArray) -> AnyArray:
 # pad
 
 PadMode: TypeAlias = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
-Widths: TypeAlias = int | tuple[int, int] | Sequence[tuple[int, int]]
+Widths: TypeAlias = Size | tuple[Size, Size] | Sequence[tuple[Size, Size]]
+Pairs: TypeAlias = tuple[tuple[Size, Size], ...]
 
 
 class _Run(NamedTuple):
     """``length`` elements from ``start`` on, in steps of 1, -1 or 0."""
 
-    start: int
+    start: Size
     length: int
     step: int
 
@@ -394,14 +418,14 @@ def pad(
     return fused(_pad_runs, (pairs, mode), y)
 
 
-def _widths(t: ArrayType, widths: Widths) -> tuple[tuple[int, int], ...]:
+def _widths(t: ArrayType, widths: Widths) -> Pairs:
     rows = widths if isinstance(widths, Sequence) else [(widths, widths)]
     if rows and not isinstance(rows[0], Sequence):
         rows = [(rows[0], rows[-1])]  # type: ignore[list-item]
-    pairs = [(index(row[0]), index(row[-1])) for row in rows]  # type: ignore[index]
+    pairs = [(_width(row[0]), _width(row[-1])) for row in rows]  # type: ignore[index]
     if len(pairs) == 1:
         pairs = pairs * t.ndim
-    if len(pairs) != t.ndim or any(w < 0 for pair in pairs for w in pair):
+    if len(pairs) != t.ndim or any(known_negative(w) for pair in pairs for w in pair):
         raise ShapeError(
             f"pad: the widths {widths} do not fit {t}",
             fix="give a width, a pair (before, after), or a pair per dimension, none negative",
@@ -409,13 +433,17 @@ def _widths(t: ArrayType, widths: Widths) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
-def _pad_zeros(pairs: tuple[tuple[int, int], ...], x: AnyArray) -> AnyArray:
+def _width(w: Size) -> Size:
+    return w if isinstance(w, Poly) else index(w)
+
+
+def _pad_zeros(pairs: Pairs, x: AnyArray) -> AnyArray:
     if not any(map(any, pairs)):
         return x
     return apply(Pad(tuple([(*p, 0) if any(p) else None for p in pairs])), x)
 
 
-def _pad_constant(pairs: tuple[tuple[int, int], ...], x: AnyArray, value: AnyArray) -> AnyArray:
+def _pad_constant(pairs: Pairs, x: AnyArray, value: AnyArray) -> AnyArray:
     inside = _pad_zeros(pairs, apply(splat(True, ArrayType(shape_of(x), bool_))))
     out = _pad_zeros(pairs, x)
     return apply(SELECT, inside, out, broadcast_to(value, shape_of(out)))
@@ -434,16 +462,32 @@ def _mirrored(j: int, n: int, period: int, beside: int = 0) -> int:
     return k if k < n else period - beside - k
 
 
-def _pad_runs(static: tuple[tuple[tuple[int, int], ...], str], x: AnyArray) -> AnyArray:
+def _pad_runs(static: tuple[Pairs, str], x: AnyArray) -> AnyArray:
     pairs, mode = static
     for axis, (before, after) in enumerate(pairs):
         if before or after:
-            n = _known("pad", x.type, axis)
+            n, before, after = shape_of(x)[axis], index(before), index(after)
             if n == 0:
                 raise ShapeError(f"pad: dimension {axis} of {x.type} has no element to repeat")
-            places = [_POSITION[mode](j, n) for j in range(-before, n + after)]
-            x = _joined("pad", [_run(x, axis, run) for run in _runs(places)], axis)
+            if isinstance(n, int):
+                places = [_POSITION[mode](j, n) for j in range(-before, n + after)]
+                parts = [_run(x, axis, run) for run in _runs(places)]
+            else:
+                low, high = _borders(mode, n, before, after)
+                parts = [_run(x, axis, low)] * (before > 0) + [x]
+                parts += [_run(x, axis, high)] * (after > 0)
+            x = _joined("pad", parts, axis)
     return x
+
+
+def _borders(mode: str, n: Size, before: int, after: int) -> tuple[_Run, _Run]:
+    """What is read before and after n elements, where n is not known and no border is longer."""
+    if mode == "edge":
+        return _Run(0, before, 0), _Run(n - 1, after, 0)
+    if mode == "wrap":
+        return _Run(n - before, before, 1), _Run(0, after, 1)
+    beside = 1 if mode == "reflect" else 0
+    return _Run(before - 1 + beside, before, -1), _Run(n - 1 - beside, after, -1)
 
 
 def _runs(places: Sequence[int]) -> Iterator[_Run]:

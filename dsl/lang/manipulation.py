@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.sizes import Poly, Shape, Size, divide, product
 from verax.compiler.ir.types import ArrayType
@@ -72,9 +72,15 @@ def _solved(t: ArrayType, shape: Shape) -> Shape:
     if open_at:
         found = divide(t.size, told) if told != 0 else None
         if found is None:
-            raise ShapeError(
-                f"reshape: {t} has {t.size} elements, which {show_shape(tuple(sizes))} does not"
-                " divide"
+            if isinstance(t.size, int) and isinstance(told, int):
+                raise ShapeError(
+                    f"reshape: {t} has {t.size} elements, which {show_shape(tuple(sizes))} does"
+                    " not divide"
+                )
+            raise UnknownSizeError(
+                f"reshape: whether {show_shape(tuple(sizes))} divides the {t.size} elements of {t}"
+                " is not known",
+                fix="give every size: x.reshape(...) without -1",
             )
         sizes[open_at[0]] = found
     elif told != t.size:

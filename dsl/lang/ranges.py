@@ -10,12 +10,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from verax.compiler.ir.dtypes import DType, int32
-from verax.compiler.ir.errors import DTypeError, ShapeError
-from verax.compiler.ir.sizes import Poly, Shape, Size
+from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
+from verax.compiler.ir.sizes import Poly, Shape, Size, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.layout import Iota
 from verax.compiler.ops.pointwise import ADD, MUL, SELECT, SUB, Compare, splat
+from verax.compiler.ops.slicing import ceil_div
 from verax.dsl.lang import promotion
 from verax.dsl.lang.arithmetic import floor, pow
 from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of, promote_types
@@ -84,16 +85,26 @@ def _length(start: Any, stop: Any, step: Any) -> Size:
         raise ShapeError("arange: the step is 0", fix="linspace takes a count instead of a step")
     if isinstance(start, Poly) or isinstance(stop, Poly):
         n: Size = stop - start
-        return n if step == 1 else n // step
+        return n if step == 1 else _steps(n, step)
     count: int = math.ceil((stop - start) / step)
     return max(0, count)
+
+
+def _steps(n: Size, step: Any) -> Size:
+    """How many steps there are in a distance that is not known."""
+    if isinstance(n, int) or not isinstance(step, int):
+        raise UnknownSizeError(
+            f"arange: how many steps of {step} there are in {n} is not known",
+            fix="take a step that is an int, or vx.linspace",
+        )
+    return ceil_div(n if step > 0 else n * -1, abs(step))
 
 
 def linspace(
     start: ArrayLike,
     stop: ArrayLike,
     /,
-    num: int = 50,
+    num: Size = 50,
     *,
     dtype: Of[DT] = None,
     endpoint: bool = True,
@@ -107,7 +118,7 @@ def linspace(
     >>> vx.linspace(0.0, 1.0, 3)
     Array([0. , 0.5, 1. ], dtype=float32)
     """
-    if num < 0:
+    if known_negative(num):
         raise ShapeError(f"linspace: the number of samples {num} is negative")
     of = common_dtype("linspace", [start, stop])
     inner = default_float(of if dtype is None else join_floats(of, dtype_of(dtype)))
@@ -115,7 +126,7 @@ def linspace(
     return out if dtype is None else _whole(out, dtype_of(dtype))
 
 
-def _spaced(start: ArrayLike, stop: ArrayLike, num: int, endpoint: bool, dtype: DType) -> AnyArray:
+def _spaced(start: ArrayLike, stop: ArrayLike, num: Size, endpoint: bool, dtype: DType) -> AnyArray:
     if STACK.scope is None and type(start) in _PYTHON and type(stop) in _PYTHON:
         host = numpy().linspace(start, stop, num, endpoint)
         return put(host.astype(numpy_dtype(dtype)), dtype)
@@ -123,14 +134,16 @@ def _spaced(start: ArrayLike, stop: ArrayLike, num: int, endpoint: bool, dtype: 
     return fused(_interpolated, (num, endpoint), *ends)
 
 
-def _interpolated(how: tuple[int, bool], start: AnyArray, stop: AnyArray) -> AnyArray:
+def _interpolated(how: tuple[Size, bool], start: AnyArray, stop: AnyArray) -> AnyArray:
     """Between start and stop by weights that are exactly 0 and 1 at the ends."""
     num, endpoint = how
     t: ArrayType = start.type
-    steps = max(num - 1 if endpoint else num, 1)
-    weight = apply(MUL, apply(Iota(num, t.dtype)), _splat(1 / steps, (num,), t.dtype))
-    if endpoint and num > 1:
-        last = apply(EQ, apply(Iota(num, int32)), _splat(num - 1, (num,), int32))
+    steps = num - 1 if endpoint else num
+    step = 1 / (max(steps, 1) if isinstance(steps, int) else steps)
+    weight = apply(MUL, apply(Iota(num, t.dtype)), promotion.scalar(step, t.dtype, (num,)))
+    if endpoint and num not in (0, 1):
+        last = promotion.scalar(num - 1, int32, (num,))
+        last = apply(EQ, apply(Iota(num, int32)), last)
         weight = apply(SELECT, last, _splat(1, (num,), t.dtype), weight)
     shape = (num, *t.shape)
     weight = apply(broadcast(shape, (0,)), weight)
@@ -157,7 +170,7 @@ def logspace(
     start: ArrayLike,
     stop: ArrayLike,
     /,
-    num: int = 50,
+    num: Size = 50,
     *,
     endpoint: bool = True,
     base: ArrayLike = 10.0,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Poly
 from verax.compiler.ops.slicing import Concatenate, Slice
 from verax.dsl.lang.agree import Side, agree
@@ -74,7 +74,7 @@ def _check_lengths(xs: Leaves, axes: Sequence[int], tree: TreeDef) -> None:
         raise ShapeError("associative_scan: the lengths differ\n" + "\n".join(rows))
     for n in sizes:
         if isinstance(n, Poly):
-            raise ShapeError(
+            raise UnknownSizeError(
                 f"associative_scan: its steps depend on the size {n}, which must be known",
                 fix="vx.scan, or vx.cumulative_sum and its kin, take any size",
             )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import TypeAlias
 
-from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ops.slicing import ceil_div, spread
 from verax.compiler.ops.slide import Slide
@@ -94,7 +94,7 @@ def paddings(
 def _same(name: str, n: Size, reach: Size, stride: int, word: str) -> tuple[Size, Size]:
     total = (ceil_div(n, stride) - 1) * stride + reach - n
     if not isinstance(total, int):
-        raise ShapeError(
+        raise UnknownSizeError(
             f"{name}: the padding {word} of {n} elements is not known yet",
             fix="give the padding in numbers: [(low, high), ...]",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import divide
 from verax.compiler.ops.arithmetic import IS_FINITE
 from verax.compiler.ops.barrier import StopGradient
@@ -193,8 +193,10 @@ def glu(x: Like[FT], axis: int = -1) -> Array[FT, *tuple[Any, ...]]:
     """The gated linear unit: the first half of an axis times the sigmoid of the second."""
     y = _floating("glu", x)
     axis = axis_of("glu", axis, y.type)
-    if divide(shape_of(y)[axis], 2) is None:
-        raise ShapeError(f"glu: dimension {axis} of {y.type} has no two halves")
+    n = shape_of(y)[axis]
+    if divide(n, 2) is None:
+        error = ShapeError if isinstance(n, int) else UnknownSizeError
+        raise error(f"glu: dimension {axis} of {y.type} has no two halves")
     return fused(_glu, axis, y)
 
 

@@ -20,6 +20,7 @@ from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import IndexingError
 from verax.compiler.ir.sizes import Poly, Shape, Size
 from verax.compiler.ir.types import ArrayType
+from verax.compiler.ops.slicing import ceil_div
 from verax.dsl.lang.host import is_numpy, to_numpy
 from verax.dsl.lang.promotion import asarray, broadcast_shapes, is_array
 from verax.dsl.lang.scope import STACK
@@ -85,8 +86,7 @@ class Subscript(NamedTuple):
 def length(part: Part) -> Size:
     """The number of elements of a part."""
     start, limit, stride = part
-    n = limit - start
-    return n if stride == 1 else (n + (stride - 1)) // stride
+    return ceil_div(limit - start, stride)
 
 
 class _Pick(NamedTuple):
@@ -359,8 +359,7 @@ def _part(s: slice, n: Size, t: ArrayType) -> tuple[Part | None, bool]:
     if isinstance(n, Poly) or isinstance(s.start, Poly) or isinstance(s.stop, Poly):
         start, stop = _bounds(s, n, step)
         count = stop - start if step > 0 else start - stop
-        if abs(step) > 1:
-            count = (count + (abs(step) - 1)) // abs(step)
+        count = ceil_div(count, abs(step))
     else:
         start, stop, _ = s.indices(n)
         count = len(range(start, stop, step))

@@ -25,12 +25,13 @@ from verax.compiler.ir.dtypes import (
     int32,
     int64,
 )
-from verax.compiler.ir.errors import DTypeError
+from verax.compiler.ir.errors import DTypeError, UnknownSizeError
+from verax.compiler.ir.sizes import Poly
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.pointwise import Convert, splat
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.host import to_numpy
-from verax.dsl.lang.promotion import scalar_class
+from verax.dsl.lang.promotion import scalar_class, size_array
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.value import apply
 
@@ -89,6 +90,8 @@ def _among(f: Callable[..., Any], *xs: Any, at_least: type = bool) -> Any:
 def _carried(x: object, c: type) -> AnyArray:
     """x as an ordinary array of 64 bits."""
     t = CARRIERS[c]
+    if isinstance(x, Poly):
+        x = size_array(x)
     if isinstance(x, Array):
         return apply(Convert(t.dtype), x)
     assert isinstance(x, (bool, int, float, complex))
@@ -121,6 +124,20 @@ def staged_weak(x: bool | int | float | complex) -> Weak:
     """A Python scalar as a weak value of the open scope."""
     y = apply(splat(x, CARRIERS[type(x)]))
     return Weak(y.type, y.ref, y.scope)
+
+
+def _number_of(size: Poly) -> Weak:
+    """A size that is not known, as a number of the open scope."""
+    if STACK.scope is None:
+        raise UnknownSizeError(
+            f"the size {size} is symbolic, and nothing is staged that could compute with it",
+            fix="compute with sizes inside of the function that is staged",
+        )
+    y = _carried(size, int)
+    return Weak(y.type, y.ref, y.scope)
+
+
+Poly.number = staticmethod(_number_of)
 
 
 def concrete_weak(x: bool | int | float | complex, c: type | None = None) -> Weak:

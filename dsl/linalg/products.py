@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from operator import index
 
 from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.sizes import Size
 from verax.dsl.lang.contraction import Labels, contract, factors_of
 from verax.dsl.lang.creation import eye
 from verax.dsl.lang.fused import fused
@@ -99,10 +100,15 @@ def block_diag(*xs: ArrayLike) -> AnyArray:
 
 
 def _block_diag(static: None, *xs: AnyArray) -> AnyArray:
-    total = sum(n for n in [x.shape[1] for x in xs])
-    rows, before = [], 0
-    for x in xs:
-        n = x.shape[1]
-        rows.append(pad(x, ((0, 0), (before, total - before - n))))
-        before += n
+    widths = [shape_of(x)[1] for x in xs]
+    rows = []
+    for i, x in enumerate(xs):
+        rows.append(pad(x, ((0, 0), (_total(widths[:i]), _total(widths[i + 1 :])))))
     return concat(rows, 0)
+
+
+def _total(sizes: Sequence[Size]) -> Size:
+    total: Size = 0
+    for n in sizes:
+        total = total + n
+    return total

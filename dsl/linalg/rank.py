@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import int32, real_of
-from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Poly
 from verax.compiler.ops.pinv import Pinv
 from verax.compiler.ops.svd import Svd
@@ -33,7 +33,7 @@ def _cutoff(name: str, x: AnyArray, rtol: float | None, factor: int = 1) -> floa
         return float(rtol)
     m, n = shape_of(x)[-2:]
     if isinstance(m, Poly) or isinstance(n, Poly):
-        raise ShapeError(
+        raise UnknownSizeError(
             f"{name}: the default rtol of {x.type} depends on its sizes", fix="give it: rtol=1e-6"
         )
     return factor * max(m, n) * float(finfo(real_of(x.dtype)).eps)

@@ -10,6 +10,7 @@ import math
 
 from verax.compiler.ir.dtypes import DType, float32
 from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.sizes import root
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import arange
 from verax.dsl.lang.dtypes import promote_types
@@ -106,7 +107,7 @@ class MultiHeadAttention:
         )
         if rotate:
             q, k = rotary(q), rotary(k)
-        scores = einsum("... t h s, ... u h s -> ... h t u", q, k) / math.sqrt(q.shape[-1])
+        scores = einsum("... t h s, ... u h s -> ... h t u", q, k) / root(q.shape[-1])
         if mask is not None:
             scores = where(mask, scores, -1e30 if scores.dtype.bits >= 32 else -1e4)
         weights = dropout(softmax(scores, axis=-1), dropout_rate, key=key)

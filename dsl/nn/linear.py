@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from verax.compiler.ir.dtypes import DType, float32
+from verax.compiler.ir.sizes import Shape, Size, root
 from verax.dsl.lang.array import AnyArray
 from verax.dsl.lang.creation import zeros
 from verax.dsl.lang.elementwise import gelu
@@ -15,14 +15,15 @@ from verax.prng import split, truncated_normal
 
 
 def scaled_normal(
-    key: Key, shape: tuple[int, ...], fan_in: int, dtype: DType = float32, gain: float = 1.0
+    key: Key, shape: Shape, fan_in: Size, dtype: DType = float32, gain: float = 1.0
 ) -> AnyArray:
     """Weights of variance gain**2 / fan_in: a normal truncated at two deviations, rescaled.
 
     0.87962566 is the deviation of the standard normal truncated at +-2.
     """
-    scale = gain / math.sqrt(max(1, fan_in)) / 0.87962566103423978
-    return truncated_normal(key, -2.0, 2.0, shape, dtype) * scale
+    scale = gain / root(max(1, fan_in) if isinstance(fan_in, int) else fan_in) / 0.87962566103423978
+    weights: AnyArray = truncated_normal(key, -2.0, 2.0, shape, dtype) * scale
+    return weights
 
 
 @struct

@@ -170,7 +170,7 @@ def test_sizes_that_are_not_known() -> None:
     )
     assert [str(t) for t in p.out_types] == ["float32[3,2*n]"]
     assert told(lambda: vx.jit(vx.fft.rfft).stage(vx.ArrayType((n,), vx.float32))) == (
-        "[verax-shape] rfft: the size n is not known to be even or odd\n"
+        "[verax-size] rfft: the size n is not known to be even or odd\n"
         "  fix: declare the dimension as a multiple of 2, or transform with fft"
     )
 

@@ -485,7 +485,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     ),
     (
         lambda: program_of(Lu(), (f32(N, M),)),
-        "[verax-shape] lu: of [n,m] it is not known whether it has more rows or columns\n"
+        "[verax-size] lu: of [n,m] it is not known whether it has more rows or columns\n"
         "  fix: give the sizes: they must be known, or equal",
     ),
 )

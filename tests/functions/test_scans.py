@@ -98,7 +98,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
             vx.ArrayType((dim("n"),), vx.float32)
         ),
         vx.ShapeError,
-        "[verax-shape] associative_scan: its steps depend on the size n, which must be known\n"
+        "[verax-size] associative_scan: its steps depend on the size n, which must be known\n"
         "  fix: vx.scan, or vx.cumulative_sum and its kin, take any size",
     ),
     (

@@ -454,12 +454,12 @@ def test_vmap_of_everything() -> None:
         ),
         (
             lambda: vx.jit(la.pinv).stage(vx.spec((dim("n"), 2))),
-            "[verax-shape] pinv: the default rtol of float32[n,2] depends on its sizes\n  fix: give"
+            "[verax-size] pinv: the default rtol of float32[n,2] depends on its sizes\n  fix: give"
             " it: rtol=1e-6",
         ),
         (
             lambda: vx.jit(la.svdvals).stage(vx.spec((dim("n"), 2))),
-            "[verax-shape] svd: of [n,2] it is not known whether it has more rows or columns\n"
+            "[verax-size] svd: of [n,2] it is not known whether it has more rows or columns\n"
             "  fix: give the sizes: they must be known, or equal",
         ),
     ],
