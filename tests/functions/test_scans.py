@@ -97,7 +97,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
         lambda: vx.jit(lambda x: vx.associative_scan(vx.add, x)).stage(
             vx.ArrayType((dim("n"),), vx.float32)
         ),
-        vx.ShapeError,
+        vx.UnknownSizeError,
         "[verax-size] associative_scan: its steps depend on the size n, which must be known\n"
         "  fix: vx.scan, or vx.cumulative_sum and its kin, take any size",
     ),
