@@ -34,6 +34,7 @@ from verax.dsl.lang.cache import (
     recent,
     with_keywords,
 )
+from verax.dsl.lang.checked import Checked
 from verax.dsl.lang.chosen import Chosen, Names, Numbers
 from verax.dsl.lang.compiled import Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
@@ -97,6 +98,7 @@ class Jit(Generic[P, R]):
         self._seen: dict[object, Variant] = {}
         self._counts = Counts()
         self._last: Recent | None = None
+        self._checked = Checked(f)
         update_wrapper(self, f, updated=())
 
     def _identity_(self) -> tuple[Any, ...]:
@@ -191,7 +193,9 @@ class Jit(Generic[P, R]):
 
         def make(run: Function, xs: Sequence[Value], who: Identity) -> tuple[Staged, Executable]:
             types, weak = [x.type for x in xs], [x.weak for x in xs]
+            call = self._checked.call(tree, xs, keywords, extra[0])
             s = self._staged(run, tree, types, weak, keywords, who)
+            call.check_result(s.out_tree, s.program.out_types)
             donate = self._donated(tree, weak, keywords, extra[0]) if self._donate else ()
             return s, compile_staged(s, types, donate)
 
@@ -220,10 +224,10 @@ class Jit(Generic[P, R]):
         """A call where another function is staged."""
         scope = STACK.scope
         if not self._strict or scope is None or scope.strict:
-            return self._f(*args, **kwargs)
+            return self._checked.inlined(self._f, args, kwargs)
         scope.strict = True
         try:
-            return self._f(*args, **kwargs)
+            return self._checked.inlined(self._f, args, kwargs)
         finally:
             scope.strict = False
 
@@ -310,7 +314,9 @@ class Jit(Generic[P, R]):
         kinds = [kind_of(x) for x in request.leaves]
         types, weak = [t for t, _ in kinds], [w for _, w in kinds]
         tree, keywords = request.tree, bool(kwargs)
+        call = self._checked.call(tree, request.leaves, keywords, self._skipped(request))
         s = self._staged(request.run, tree, types, weak, keywords)
+        call.check_result(s.out_tree, s.program.out_types)
         donate = self._donated(tree, weak, keywords, self._skipped(request)) if self._donate else ()
         return s, [*types, *[x.type for x in s.captured]], request, donate
 
@@ -425,6 +431,9 @@ def jit(
     Python scalars among the arguments are values of the program (``vx.jit(f)(x, 0.5)`` and
     ``(x, 0.6)`` are one program); what Python must know, such as a number of layers, is static.
 
+    Annotated arguments are checked by name, once per types of arguments: dims that are called alike
+    are of one size, dtypes and ranks are those declared, and so is the result.
+
     Args:
         f: a function of trees of arrays; it must not have side effects.
         static_argnums, static_argnames: arguments that stay Python objects. Each new value is
@@ -437,6 +446,8 @@ def jit(
         promotion: ``"strict"`` makes arrays of two dtypes that meet a DTypeError.
 
     Raises:
+        ShapeError, DTypeError, ShardingError, StructureError: an argument or the result is not what
+            its annotation says.
         PurityError: f wrote to something outside of it, or asked a clock, while it was staged.
         VariantError: there are ``max_variants`` programs already.
 
