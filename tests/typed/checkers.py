@@ -1,0 +1,75 @@
+"""mypy and pyright as subprocesses, on files that the project's own run leaves out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from tests.typed.score import Error, errors_in
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests" / "typed"
+PLUGIN = "verax.dsl.typing.plugin"
+BUGS = sorted((HERE / "bugs").glob("*.py"))
+CORRECT = sorted((HERE / "correct").glob("*.py"))
+
+_MYPY = """[mypy]
+strict = true
+python_version = 3.11
+namespace_packages = true
+explicit_package_bases = true
+mypy_path = {paths}
+cache_dir = {cache}
+{plugins}
+[mypy-jaxlib.*,scipy.*,ml_dtypes.*]
+ignore_missing_imports = true
+follow_imports = skip
+"""
+_PYRIGHT = """{{"include": [{files}], "typeCheckingMode": "{mode}", "pythonVersion": "3.11",
+"extraPaths": ["{root}"], "venvPath": "{root}", "venv": ".venv"}}
+"""
+
+
+class CheckerFailed(Exception):
+    """A checker stopped before it had checked."""
+
+
+def mypy(
+    files: Sequence[Path], scratch: Path, *, plugin: bool, options: Sequence[str] = ()
+) -> list[Error]:
+    """The errors of one run of ``mypy --strict`` over all files.
+
+    Args:
+        scratch: an empty folder, or one that earlier runs left their cache in.
+        plugin: whether the plugin of the library is on.
+    """
+    config = scratch / ("plugin.ini" if plugin else "plain.ini")
+    bases = {str(ROOT), *(str(f.parent) for f in files if ROOT not in f.parents)}
+    plugins = f"plugins = {PLUGIN}" if plugin else ""
+    cache = scratch / f"cache-{config.stem}"
+    config.write_text(_MYPY.format(paths=":".join(sorted(bases)), cache=cache, plugins=plugins))
+    command = [sys.executable, "-m", "mypy", "--config-file", config, *options, *files]
+    done = subprocess.run(
+        [str(x) for x in command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1) or "INTERNAL ERROR" in done.stdout + done.stderr:
+        raise CheckerFailed(done.stdout[-2000:] + done.stderr[-4000:])
+    return errors_in(done.stdout)
+
+
+def pyright(
+    files: Sequence[Path], scratch: Path, mode: Literal["basic", "strict"] = "basic"
+) -> list[Error]:
+    """The errors of one run of pyright over all files."""
+    config = scratch / "pyrightconfig.json"
+    names = ", ".join(f'"{os.path.relpath(f, scratch)}"' for f in files)
+    config.write_text(_PYRIGHT.format(files=names, mode=mode, root=ROOT))
+    command = [str(Path(sys.executable).parent / "pyright"), "-p", str(config)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise CheckerFailed(done.stdout[-2000:] + done.stderr[-4000:])
+    return errors_in(done.stdout)
