@@ -45,6 +45,7 @@ from verax.compiler.ir.errors import (
     PurityError,
     ShapeError,
     StructureError,
+    UnboundAxisError,
     UnknownSizeError,
     VariantError,
 )
@@ -459,6 +460,7 @@ __all__ = [
     "ShardingError",
     "Size",
     "StructureError",
+    "UnboundAxisError",
     "UnknownSizeError",
     "VariantError",
     "VeraxError",

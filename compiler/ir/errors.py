@@ -35,6 +35,12 @@ class StructureError(VeraxError, TypeError):
     code = "verax-structure"
 
 
+class UnboundAxisError(StructureError):
+    """A collective over a named axis, and no vmap around it has an axis of that name."""
+
+    code = "verax-axis"
+
+
 class ImmutableError(VeraxError, TypeError):
     """Something that never changes was assigned to."""
 

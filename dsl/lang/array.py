@@ -346,7 +346,7 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         )
 
     @property
-    def at(self) -> At:
+    def at(self) -> At[Array[DT, *Ds]]:
         """Functional updates: ``x.at[i].set(v)`` is x with v at i."""
         return At(self)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from verax.compiler.ir.dtypes import int32
-from verax.compiler.ir.errors import DTypeError, ShapeError, StructureError
+from verax.compiler.ir.errors import DTypeError, ShapeError, StructureError, UnboundAxisError
 from verax.compiler.ir.sizes import Size, product
 from verax.compiler.ir.sizes import divide as divide_size
 from verax.compiler.ir.types import ArrayType
@@ -53,7 +53,7 @@ def _sizes(what: str, axis_name: AxisName) -> list[tuple[str, Size]]:
     unknown = [name for name in wanted if name not in there]
     if unknown:
         listed = ", ".join(f"{name!r} (size {n})" for name, n in there.items())
-        raise StructureError(
+        raise UnboundAxisError(
             f"{what}: no vmap around it names an axis {unknown[0]!r};"
             + (f" in scope are {listed}" if there else " no name is in scope"),
             fix=f"vmap(f, axis_name={unknown[0]!r})",

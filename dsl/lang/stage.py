@@ -92,7 +92,7 @@ def stage(
     args = [_argument(scope, t, i < len(weak) and weak[i]) for i, t in enumerate(types)]
     if values is not None:
         scope.values.update(zip([x.ref for x in args], values))
-    with _entered(scope):
+    with entered(scope):
         leaves, out_tree = flatten(called(scope, user, reads, f, build(in_tree, args)))
         outs = [_result(x, i, out_tree, keep_weak) for i, x in enumerate(leaves)]
         slots = [scope.lift(x) for x in outs]
@@ -111,7 +111,7 @@ def stage(
 
 
 @contextmanager
-def _entered(scope: Scope) -> Iterator[None]:
+def entered(scope: Scope) -> Iterator[None]:
     """Make this scope the innermost one; the outermost pauses the collection of cycles.
 
     Programs are many small tuples without a cycle, which the collector would walk again and again.

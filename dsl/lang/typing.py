@@ -14,7 +14,7 @@ read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from verax.compiler.ir.dtypes import (
     DType,
@@ -104,6 +104,17 @@ class Size(int, Generic[D]):
 
     It exists for checkers; at run time a size is an int, or a polynomial while staging.
     """
+
+
+class Transformed(Generic[D, *Terms]):
+    """What ``vmap(f)`` is to a checker that evaluates it where it is called.
+
+    It exists for checkers; at run time ``vmap(f)`` is a function. The parameters are the name of
+    the transformation and the types of what it was given.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("Transformed exists for checkers only")
 
 
 AnyDim: TypeAlias = Dim | int

@@ -14,7 +14,7 @@ The dtype of x never changes: a value that does not promote into it is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypedDict, Unpack
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
@@ -59,7 +59,7 @@ from verax.dsl.lang.promotion import (
 )
 from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.signatures import AnyArray, ArrayLike
-from verax.dsl.lang.subscript import NEW, PICKED, Index, Part, Subscript, resolve
+from verax.dsl.lang.subscript import NEW, PICKED, Part, Subscript, resolve
 from verax.dsl.lang.value import apply, shape_of
 
 Kind: TypeAlias = Literal["set", "add", "mul", "min", "max"]
@@ -107,20 +107,24 @@ _WRITING: dict[str, Drop] = {
 }  # fmt: skip
 
 
-class At:
+A = TypeVar("A", bound=AnyArray)
+Where = TypeVar("Where")
+
+
+class At(Generic[A]):
     """``x.at``: index it to name the positions, then say what happens there."""
 
     __slots__ = ("x",)
-    x: AnyArray
+    x: A
 
-    def __init__(self, x: AnyArray) -> None:
+    def __init__(self, x: A) -> None:
         self.x = x
 
-    def __getitem__(self, index: Index) -> Place:
+    def __getitem__(self, index: Where) -> Place[A, Where]:
         return Place(self.x, index)
 
 
-class Place:
+class Place(Generic[A, Where]):
     """``x.at[index]``. Every method returns a new array; x stays as it is.
 
     The arguments of ``How`` say what happens to a computed position out of range, and what is
@@ -128,47 +132,51 @@ class Place:
     """
 
     __slots__ = ("index", "x")
-    x: AnyArray
-    index: Index
+    x: A
+    index: Where
 
-    def __init__(self, x: AnyArray, index: Index) -> None:
+    def __init__(self, x: A, index: Where) -> None:
         self.x, self.index = x, index
 
-    def set(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def set(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x with ``value`` there."""
         return _update("set", self, value, how)
 
-    def add(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def add(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x with ``value`` added there, once per occurrence of a position."""
         return _update("add", self, value, how)
 
-    def subtract(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def subtract(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x with ``value`` subtracted there."""
         return _update("add", self, -_typed("subtract", self.x, value), how)
 
-    def multiply(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def multiply(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x multiplied by ``value`` there."""
         return _update("mul", self, value, how)
 
     mul = multiply
 
-    def divide(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def divide(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x divided by ``value`` there."""
-        return self.x / Place(_ones(self.x), self.index).multiply(value, **how)
+        factor: Any = Place(_ones(self.x), self.index).multiply(value, **how)
+        quotient: A = self.x / factor
+        return quotient
 
-    def power(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def power(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """x raised to the power of ``value`` there."""
-        return self.x ** Place(_ones(self.x), self.index).multiply(value, **how)
+        exponent: Any = Place(_ones(self.x), self.index).multiply(value, **how)
+        power: A = self.x**exponent
+        return power
 
-    def min(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def min(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """The smaller of x and ``value`` there."""
         return _update("min", self, value, how)
 
-    def max(self, value: ArrayLike, **how: Unpack[How]) -> AnyArray:
+    def max(self, value: ArrayLike, **how: Unpack[How]) -> A:
         """The larger of x and ``value`` there."""
         return _update("max", self, value, how)
 
-    def apply(self, f: Callable[[AnyArray], ArrayLike], **how: Unpack[How]) -> AnyArray:
+    def apply(self, f: Callable[[AnyArray], ArrayLike], **how: Unpack[How]) -> A:
         """x with f of what stands there; a position that occurs twice is changed once."""
         old = get(self.x, self.index, "wrap" if how.get("mode") == "wrap" else "clip")
         return _update("set", self, f(old), how)
@@ -205,15 +213,17 @@ def _typed(name: str, x: AnyArray, value: ArrayLike) -> AnyArray:
     return asarray(value, x.dtype, name=who)
 
 
-def _update(kind: Kind, place: Place, value: ArrayLike, how: How) -> AnyArray:
+def _update(kind: Kind, place: Place[A, Any], value: ArrayLike, how: How) -> A:
     x, index, ways = place.x, place.index, Ways(**how).checked()
     v = _typed({"mul": "multiply"}.get(kind, kind), x, value)
     if is_array(index) and index.dtype is bool_ and index.ndim and v.ndim <= x.ndim - index.ndim:
-        return fused(_where, kind, x, v, index)
+        masked: Any = fused(_where, kind, x, v, index)
+        return masked  # type: ignore[no-any-return]
     s, operands = resolve(x.type, index)
     if STACK.scope is None and x.type.spec is None:
         s, operands = loosen(s, operands)
-    return fused(_write, (s, kind, ways), x, v, *operands)
+    written: Any = fused(_write, (s, kind, ways), x, v, *operands)
+    return written  # type: ignore[no-any-return]
 
 
 def _where(kind: Kind, x: AnyArray, v: AnyArray, mask: AnyArray) -> AnyArray:

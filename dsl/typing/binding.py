@@ -1,0 +1,272 @@
+"""Calls of the user's functions: what their dims are bound to before mypy matches the arguments.
+
+A named dim of a function is any size, one per call: where an argument has a literal size there, the
+dim is that number for the whole call, in the other parameters and in the result. Sums and products
+of dims in a parameter are solved for the type variable in them.
+
+Law: a call is refused where no sizes of the named dims and type variables make all arguments fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mypy.checker import TypeChecker
+from mypy.expandtype import expand_type
+from mypy.plugin import FunctionSigContext, MethodSigContext
+from mypy.type_visitor import TypeTranslator
+from mypy.types import (
+    AnyType,
+    CallableType,
+    FunctionLike,
+    Instance,
+    LiteralType,
+    NoneType,
+    TupleType,
+    Type,
+    TypeAliasType,
+    TypeVarId,
+    TypeVarTupleType,
+    TypeVarType,
+    UnionType,
+    UnpackType,
+    get_proper_type,
+)
+
+from verax.compiler.ir.errors import ShapeError
+from verax.compiler.ir.sizes import Poly, Size, divide
+from verax.dsl.typing.arithmetic import ARITHMETIC, has_arithmetic, normal
+from verax.dsl.typing.described import names_in
+from verax.dsl.typing.errors import report
+from verax.dsl.typing.names import DIM, SHARDED, Named, Names, anything
+from verax.dsl.typing.permissive import ARRAY
+
+
+class Pair(NamedTuple):
+    """A dim of a parameter, and what stands there in the argument."""
+
+    formal: Type
+    actual: Type
+    where: str
+
+
+def bound(ctx: FunctionSigContext | MethodSigContext, named: Named) -> FunctionLike:
+    """The signature of a call with its dims bound as far as the arguments say."""
+    signature = ctx.default_signature
+    assert isinstance(ctx.api, TypeChecker)
+    if not any(map(_has_dims, signature.arg_types)):
+        return signature
+    pairs: list[Pair] = []
+    for formal, name, given in zip(signature.arg_types, signature.arg_names, ctx.args):
+        if len(given) == 1 and _has_dims(formal):
+            actual = ctx.api.get_expression_type(given[0])
+            pairs += _pairs(formal, actual, name or "an argument")
+    if not pairs:
+        return signature
+    call = _Call(ctx, signature, named)
+    call.bind_dims(pairs)
+    call.bind_variables(pairs)
+    call.solve(pairs)
+    return call.signature()
+
+
+class _Call:
+    """One call while its dims are bound.
+
+    Attributes:
+        dims: what named dims are: literals, or Any where no argument says.
+        literals: per named dim the literal that it is, and the parameter that says so.
+        variables: what type variables are.
+    """
+
+    def __init__(
+        self, ctx: FunctionSigContext | MethodSigContext, signature: CallableType, named: Named
+    ) -> None:
+        self.ctx, self.callee, self.named = ctx, signature, named
+        self.names = Names(named)
+        self.dims: dict[str, Type] = {}
+        self.literals: dict[str, tuple[LiteralType, str]] = {}
+        self.variables: dict[TypeVarId, Type] = {}
+        self.refused: set[str] = set()
+
+    def bind_dims(self, pairs: list[Pair]) -> None:
+        """Named dims that meet literals are these; two different ones are an error."""
+        met: dict[str, set[str]] = {}
+        for formal, actual, where in pairs:
+            f, a = get_proper_type(formal), get_proper_type(actual)
+            if not _is_named_dim(f):
+                continue
+            assert isinstance(f, Instance)
+            name = f.type.fullname
+            met.setdefault(name, set()).add(type(a).__name__)
+            if isinstance(a, LiteralType):
+                self._bind(f, a, where)
+            elif isinstance(a, AnyType):
+                self.dims.setdefault(name, a)
+        for name, kinds in met.items():
+            if "Instance" in kinds and name in self.dims and "LiteralType" not in kinds:
+                del self.dims[name]
+
+    def _bind(self, f: Instance, a: LiteralType, where: str) -> None:
+        name = f.type.fullname
+        first, at = self.literals.setdefault(name, (a, where))
+        self.dims[name] = first
+        if first == a or name in self.refused:
+            return
+        self.refused.add(name)
+        of = (self.callee.name or "the function").partition(" of ")[0]
+        error = ShapeError(
+            f"{of}: {f.type.name} is {first.value} in {at} and {a.value} in {where}",
+            fix="a named dim is one size in all arguments of a call",
+        )
+        report(self.ctx.api, error, self.ctx.context)
+
+    def bind_variables(self, pairs: list[Pair]) -> None:
+        """Type variables that stand alone are what they meet first, where sums need them."""
+        if not any(has_arithmetic(p.formal) for p in pairs):
+            return
+        for formal, actual, _ in pairs:
+            f = get_proper_type(formal)
+            if isinstance(f, TypeVarType):
+                self.variables.setdefault(f.id, actual)
+
+    def solve(self, pairs: list[Pair]) -> None:
+        """Solve sums and products for the one type variable in them that is not bound."""
+        free = [v for v in self.callee.variables if isinstance(v, TypeVarType)]
+        for formal, actual, _ in pairs:
+            if not has_arithmetic(formal):
+                continue
+            wanted = self.names.size(self.put(formal))
+            given = self.names.size(actual)
+            if wanted is None or given is None:
+                continue
+            inside = [
+                v for v in free
+                if v.id not in self.variables and self.names.name(v) in names_in(wanted)
+            ]  # fmt: skip
+            if len(inside) == 1:
+                value = solve_for(wanted, self.names.name(inside[0]), given)
+                if value is not None:
+                    self.variables[inside[0].id] = self.names.dim_type(value)
+
+    def put(self, t: Type) -> Type:
+        """A type with what is bound in it."""
+        if self.dims:
+            t = t.accept(_Bound(self.dims))
+        return normal(expand_type(t, self.variables), self.named)
+
+    def signature(self) -> CallableType:
+        """The signature with what is bound in it."""
+        return self.callee.copy_modified(
+            arg_types=[self.put(t) for t in self.callee.arg_types],
+            ret_type=self.put(self.callee.ret_type),
+            variables=[v for v in self.callee.variables if v.id not in self.variables],
+        )
+
+
+class _Bound(TypeTranslator):
+    """What named dims are bound to, in their place."""
+
+    def __init__(self, dims: dict[str, Type]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def visit_instance(self, t: Instance, /) -> Type:
+        found = self.dims.get(t.type.fullname)
+        if found is not None:
+            return found
+        return super().visit_instance(t) if t.args else t
+
+    def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
+        return get_proper_type(t).accept(self)
+
+
+def _pairs(formal: Type, actual: Type, where: str) -> Iterator[Pair]:
+    """The dims that stand in one place, through containers and optional parameters."""
+    f, a = get_proper_type(formal), get_proper_type(actual)
+    if isinstance(f, UnionType):
+        items = [i for i in f.relevant_items() if not isinstance(get_proper_type(i), NoneType)]
+        if len(items) == 1:
+            yield from _pairs(items[0], actual, where)
+    elif isinstance(f, Instance) and isinstance(a, Instance) and f.type is a.type:
+        if f.type.fullname == ARRAY:
+            yield from _dims(f, a, where)
+        elif len(f.args) == len(a.args):
+            for x, y in zip(f.args, a.args):
+                yield from _pairs(x, y, where) if not _is_dim(x) else [Pair(x, y, where)]
+    elif isinstance(f, TupleType) and isinstance(a, TupleType) and len(f.items) == len(a.items):
+        for x, y in zip(f.items, a.items):
+            yield from _pairs(x, y, where)
+
+
+def _dims(formal: Instance, actual: Instance, where: str) -> Iterator[Pair]:
+    dims = list(zip(formal.args[1:], actual.args[1:]))
+    if any(_is_open(x) for x in formal.args[1:]):
+        return
+    if any(_is_open(y) for y in actual.args[1:]):
+        yield from [Pair(x, anything(), where) for x in formal.args[1:]]
+        return
+    if len(formal.args) != len(actual.args):
+        return
+    for x, y in dims:
+        f, a = get_proper_type(x), get_proper_type(y)
+        if isinstance(f, Instance) and isinstance(a, Instance) and f.type.fullname == SHARDED:
+            if f.args[1:] == a.args[1:]:
+                yield Pair(f.args[0], a.args[0], where)
+        else:
+            yield Pair(x, y, where)
+
+
+def _is_open(t: Type) -> bool:
+    return isinstance(get_proper_type(t), (UnpackType, TypeVarTupleType))
+
+
+def _is_named_dim(t: Type) -> bool:
+    if not isinstance(t, Instance) or t.type.fullname in ARITHMETIC:
+        return False
+    return t.type.has_base(DIM) and t.type.fullname not in (DIM, SHARDED)
+
+
+def _is_dim(t: Type) -> bool:
+    p = get_proper_type(t)
+    return isinstance(p, (LiteralType, TypeVarType)) or (
+        isinstance(p, Instance) and p.type.has_base(DIM)
+    )
+
+
+def _has_dims(t: Type, depth: int = 0) -> bool:
+    """Whether a type of a parameter mentions dims."""
+    p = get_proper_type(t)
+    if depth > 12:
+        return False
+    if isinstance(p, Instance):
+        if p.type.fullname == ARRAY:
+            return len(p.args) > 1
+        return any(_is_dim(a) or _has_dims(a, depth + 1) for a in p.args)
+    if isinstance(p, (UnionType, TupleType)):
+        return any(_has_dims(i, depth + 1) for i in p.items)
+    return False
+
+
+def solve_for(size: Size, name: str, value: Size) -> Size | None:
+    """What a dim that stands linearly in ``size`` must be for it to have this value.
+
+    >>> from verax.compiler.ir.sizes import dim
+    >>> solve_for(dim("N") * 2 + 1, "N", 7)
+    3
+    """
+    if not isinstance(size, Poly):
+        return None
+    factor: Size = 0
+    rest: Size = value
+    for monomial, c in size.terms:
+        others = tuple([n for n in monomial if n != name])
+        if len(monomial) - len(others) > 1:
+            return None
+        term: Size = Poly(((others, c),)) if others else c
+        if name in monomial:
+            factor = factor + term
+        else:
+            rest = rest - term
+    return divide(rest, factor)

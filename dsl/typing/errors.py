@@ -1,0 +1,40 @@
+"""How an error of verax becomes one of mypy's: its code, its first line, and the rest as notes."""
+
+from __future__ import annotations
+
+from mypy.checker import TypeChecker
+from mypy.errorcodes import ErrorCode
+from mypy.nodes import Context
+from mypy.plugin import CheckerPluginInterface
+
+from verax.sharding.errors import VeraxError
+
+CODES = {
+    code: ErrorCode(code, text, "Verax")
+    for code, text in (
+        ("verax-shape", "Shapes or ranks that do not fit"),
+        ("verax-dtype", "dtypes that an operation does not take, or an implicit promotion"),
+        ("verax-sharding", "Layouts on a mesh that do not fit"),
+        ("verax-key", "A random key that is used twice"),
+        ("verax-effect", "An effect in a pure function"),
+        ("verax-index", "An index that does not fit"),
+        ("verax-structure", "Pytrees that differ where they must agree"),
+        ("verax-derivative", "A derivative that does not exist"),
+        ("verax-concrete", "Python asks for the value of a staged array"),
+        ("verax-unknown", "A shape that is not known"),
+        ("verax", "Other errors of verax"),
+    )
+}
+
+
+def report(api: CheckerPluginInterface, error: VeraxError, context: Context) -> None:
+    """Report an error: its first line is mypy's error, what follows and the fix are notes."""
+    assert isinstance(api, TypeChecker)
+    first, *rest = error.message.split("\n")
+    code = CODES.get(error.code, CODES["verax"])
+    if api.fail(first, context, code=code) is None:
+        return
+    if error.fix is not None:
+        rest.append(f"fix: {error.fix}")
+    for line in rest:
+        api.note(line, context, code=code)

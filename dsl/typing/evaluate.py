@@ -1,0 +1,253 @@
+"""What a library function gives for described arguments: found by calling it while staging.
+
+Where the rank or the dtype of an argument is open, the call is made at several, and the results are
+put together again: a run of dims that follows the rank stays a ``Rest``, a dtype that follows that
+of an argument stays its variable, and what follows neither is open. A size of which nothing is
+known may be any: where the call fails it is tried as each size that it could have to equal.
+
+Laws: no rule about any function stands here; a result is never more precise than what the function
+gives; an error is reported only if the call fails whatever the open parts are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from typing import Any
+
+from verax.compiler.ir.dtypes import DType, bool_, complex64, float32, int32
+from verax.compiler.ir.errors import DTypeError, UnboundAxisError, UnknownSizeError
+from verax.compiler.ir.sizes import Poly, Size
+from verax.compiler.ir.types import ArrayType, KeyType
+from verax.dsl.lang.updates import At, Place
+from verax.dsl.typing.calling import rebuilt, run
+from verax.dsl.typing.described import (
+    Described,
+    Many,
+    Number,
+    Open,
+    Record,
+    Rest,
+    SomeDType,
+    Undecided,
+    is_unknown,
+    names_in,
+    substitute,
+    unknown_size,
+)
+from verax.dsl.typing.layouts import Sizes, laid_out
+from verax.dsl.typing.merging import KEY, Case, dims_of, together
+from verax.sharding.errors import VeraxError
+
+RANKS = (2, 1, 3)
+"""How many dims a declared ``*Ds`` is tried as."""
+ANY_RANKS = (1, 0, 2, 3)
+"""How many dims an array of unknown rank is tried as."""
+DTYPES: tuple[DType, ...] = (float32, int32, complex64, bool_)
+"""What a dtype that is not known is tried as."""
+MOST = 64
+"""How many guesses are made at sizes that are not known."""
+
+
+def call(
+    f: Callable[..., Any],
+    args: Described,
+    kwargs: Mapping[str, Any],
+    sizes: Sizes | None = None,
+) -> Described:
+    """What f gives for these arguments.
+
+    Raises:
+        VeraxError: f refuses them, whatever is not known of them.
+        Undecided: it cannot be told.
+    """
+    found = _Parts()
+    found.visit((args, tuple(kwargs.values())))
+    results: list[tuple[Case, Any]] = []
+    failures: list[Exception] = []
+    for case in found.cases():
+        filled = _fill((args, dict(kwargs)), case)
+        try:
+            results.append((case, laid_out(f, filled, _attempt(f, filled), sizes)))
+        except (VeraxError, Undecided) as error:
+            failures.append(error)
+            continue
+        if not found.open:
+            break
+    if results:
+        return results[0][1] if not found.open else together(results)
+    first = failures[0]
+    if isinstance(first, VeraxError) and found.certain(failures):
+        raise first
+    raise first if isinstance(first, Undecided) else Undecided(str(first))
+
+
+def _attempt(f: Callable[..., Any], filled: tuple[Any, dict[str, Any]]) -> Any:
+    """The result; where sizes are not known, with each size that they may have to equal."""
+    try:
+        return run(f, *filled)
+    except UnknownSizeError:
+        raise
+    except VeraxError:
+        sizes = list(dict.fromkeys(_sizes((filled[0], tuple(filled[1].values())))))
+        unknown = [n for n in sizes if is_unknown(n)]
+        if not unknown:
+            raise
+        known = [n for n in sizes if not is_unknown(n) and n != 1]
+        for guess in islice(product(*[[*known, 1, n] for n in unknown]), MOST):
+            values = {next(iter(names_in(n))): g for n, g in zip(unknown, guess)}
+            try:
+                return run(f, *_put(filled, values))
+            except VeraxError:
+                continue
+        raise
+
+
+# open parts --------------------------------------------------------------------------------------
+
+
+class _Parts:
+    """The open parts of a call.
+
+    Attributes:
+        ranks, dtypes: the names of what is open.
+        numbers: whether there is an int of unknown value.
+        unknown: whether there is a size of which nothing is known.
+    """
+
+    def __init__(self) -> None:
+        self.ranks: dict[str, None] = {}
+        self.dtypes: dict[str, None] = {}
+        self.numbers = False
+        self.unknown = False
+
+    def visit(self, x: Any) -> None:
+        c = type(x)
+        if c is Open:
+            if isinstance(x.dtype, SomeDType):
+                self.dtypes.setdefault(x.dtype.name)
+            for n in x.dims:
+                if isinstance(n, Rest):
+                    self.ranks.setdefault(n.name)
+                else:
+                    self.unknown |= is_unknown(n)
+        elif c is ArrayType or c is KeyType:
+            self.unknown |= any(map(is_unknown, x.shape))
+        elif c is Number:
+            self.numbers |= x.cls is int
+        else:
+            rebuilt(x, self.visit)
+
+    @property
+    def open(self) -> bool:
+        """Whether results have to be put together."""
+        return bool(self.ranks or self.dtypes)
+
+    def cases(self) -> Iterator[Case]:
+        """The ways to fill in: every rank with one dtype, then every dtype with one rank."""
+        named = [r for r in self.ranks if r]
+        ranks = [
+            {**dict.fromkeys(named, k), "": anonymous}
+            for k in (RANKS if named else (0,))
+            for anonymous in (ANY_RANKS if "" in self.ranks else (0,))
+        ]
+        for as_size in (True, False) if self.numbers else (True,):
+            for r in ranks:
+                yield Case(r, dict.fromkeys(self.dtypes, DTYPES[0]), as_size)
+            for dtype in DTYPES[1:] if self.dtypes else ():
+                yield Case(ranks[0], dict.fromkeys(self.dtypes, dtype), as_size)
+
+    def certain(self, failures: Sequence[Exception]) -> bool:
+        """Whether these failures of all cases mean that the call is wrong."""
+        if any(isinstance(e, (Undecided, UnknownSizeError, UnboundAxisError)) for e in failures):
+            return False
+        if "" in self.ranks or self.unknown or self.numbers or "" in self.dtypes:
+            return all(isinstance(e, DTypeError) for e in failures) and "" not in self.dtypes
+        return True
+
+
+def _fill(x: Any, case: Case) -> Any:
+    """x with its open parts filled in."""
+    c = type(x)
+    if c is Open:
+        shape: list[Size] = []
+        for n in x.dims:
+            if isinstance(n, Rest):
+                shape += dims_of(n.name, case.ranks[n.name])
+            else:
+                shape.append(n)
+        if x.dtype is None:
+            return KeyType(KEY, tuple(shape))
+        own = case.dtypes[x.dtype.name] if isinstance(x.dtype, SomeDType) else x.dtype
+        return ArrayType(tuple(shape), own)
+    if c is Number and x.cls is int and case.as_size:
+        return unknown_size(9)
+    return rebuilt(x, lambda y: _fill(y, case))
+
+
+def _sizes(x: Any) -> list[Size]:
+    """All sizes in filled arguments."""
+    found: list[Size] = []
+
+    def visit(y: Any) -> Any:
+        if type(y) is ArrayType or type(y) is KeyType:
+            found.extend(y.shape)
+        elif isinstance(y, Poly):
+            found.append(y)
+        return rebuilt(y, visit)
+
+    visit(x)
+    return found
+
+
+def _put(x: Any, values: Mapping[str, Size]) -> Any:
+    """x with sizes for some dims."""
+    c = type(x)
+    if c is ArrayType:
+        return ArrayType(tuple([substitute(n, values) for n in x.shape]), x.dtype, x.spec)
+    if c is KeyType:
+        return KeyType(x.impl, tuple([substitute(n, values) for n in x.shape]))
+    if isinstance(x, Poly):
+        return substitute(x, values)
+    return rebuilt(x, lambda y: _put(y, values))
+
+
+# memory ------------------------------------------------------------------------------------------
+
+_MET: dict[Any, Any] = {}
+
+
+def remembered(
+    f: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], sizes: Sizes | None = None
+) -> Any:
+    """``call``, worked out once per description of the arguments."""
+    try:
+        key = f, _key((args, dict(kwargs)))
+        found = _MET.get(key)
+    except TypeError:
+        return call(f, args, kwargs, sizes)
+    if found is None:
+        try:
+            found = call(f, args, kwargs, sizes)
+        except (VeraxError, Undecided) as error:
+            found = error.with_traceback(None)
+        _MET[key] = found = (found,)
+    if isinstance(found[0], (VeraxError, Undecided)):
+        raise found[0]
+    return found[0]
+
+
+def _key(x: Any) -> Any:
+    """What identifies a description; tells 1 from 1.0 and True."""
+    c = type(x)
+    if c in (tuple, list):
+        return c, tuple([_key(y) for y in x])
+    if c is dict:
+        return c, tuple([(k, _key(y)) for k, y in x.items()])
+    if c is slice:
+        return c, _key((x.start, x.stop, x.step))
+    if c is At or c is Place:
+        return c, _key((x.x, getattr(x, "index", None)))
+    if c is Record or c is Many or c.__name__ == "UserFunction":
+        raise TypeError(f"a {c.__name__} is met once")
+    return c, x

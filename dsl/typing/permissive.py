@@ -1,0 +1,84 @@
+"""Signatures whose array parameters take anything, so that the library's own check is the judge.
+
+As context for inference ``Array[Any, ...]`` would make inner generic calls Any; ``object`` does
+not.
+"""
+
+from __future__ import annotations
+
+from mypy.type_visitor import TypeTranslator
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    Parameters,
+    TupleType,
+    Type,
+    TypeAliasType,
+    TypeOfAny,
+    TypeType,
+    TypeVarLikeType,
+    UnionType,
+    UnpackType,
+    get_proper_type,
+)
+
+from verax.dsl.typing.names import Named
+
+ARRAY = "verax.dsl.lang.array.Array"
+
+
+def permissive(signature: CallableType, named: Named) -> CallableType:
+    """The signature with ``object`` for what arrays are passed to, and an open result."""
+    anything = named("builtins.object", [])
+    arg_types = [anything if mentions_arrays(t) else t for t in signature.arg_types]
+    result = signature.ret_type
+    if mentions_arrays(result):
+        result = AnyType(TypeOfAny.special_form)
+    return signature.copy_modified(arg_types=arg_types, ret_type=result, variables=[])
+
+
+def mentions_arrays(t: Type) -> bool:
+    """Whether a type mentions arrays, type variables or Any."""
+    p = get_proper_type(t)
+    if isinstance(p, Instance):
+        return p.type.fullname == ARRAY or any(map(mentions_arrays, p.args))
+    if isinstance(p, UnionType):
+        return any(map(mentions_arrays, p.items))
+    if isinstance(p, TupleType):
+        return any(map(mentions_arrays, p.items))
+    if isinstance(p, (CallableType, Parameters)):
+        inner = any(map(mentions_arrays, p.arg_types))
+        return inner or (isinstance(p, CallableType) and mentions_arrays(p.ret_type))
+    if isinstance(p, UnpackType):
+        return mentions_arrays(p.type)
+    if isinstance(p, TypeType):
+        return mentions_arrays(p.item)
+    return isinstance(p, (AnyType, TypeVarLikeType))
+
+
+class _Open(TypeTranslator):
+    """Every array of unknown shape and dtype."""
+
+    def __init__(self, named: Named) -> None:
+        super().__init__()
+        self.named = named
+
+    def visit_instance(self, t: Instance, /) -> Type:
+        if t.type.fullname == ARRAY:
+            return any_array(self.named)
+        return super().visit_instance(t) if t.args else t
+
+    def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
+        return get_proper_type(t).accept(self)
+
+
+def any_array(named: Named) -> Instance:
+    """The type of an array of which nothing is known."""
+    anything = AnyType(TypeOfAny.special_form)
+    return named(ARRAY, [anything, UnpackType(named("builtins.tuple", [anything]))])
+
+
+def opened(t: Type, named: Named) -> Type:
+    """A type in which nothing is known of any array: what a call gives that is an error."""
+    return t.accept(_Open(named))

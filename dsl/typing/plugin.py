@@ -1,0 +1,392 @@
+"""The mypy plugin: ``plugins = ["verax.dsl.typing.plugin"]``.
+
+For every call of a function, method, operator or property of verax, the types of the arguments are
+read as arrays with symbolic sizes, the function itself is called on them while staging, and what it
+gives, or its error, becomes mypy's. So a new function is covered on the day that it is written.
+
+What is not known stays open; nothing is reported that is not certain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from mypy.checker import TypeChecker
+from mypy.nodes import ARG_POS, ArgKind, Context, Expression, LambdaExpr, TempNode, TypeInfo
+from mypy.options import Options
+from mypy.plugin import (
+    AnalyzeTypeContext,
+    AttributeContext,
+    CheckerPluginInterface,
+    FunctionContext,
+    FunctionSigContext,
+    MethodContext,
+    MethodSigContext,
+    Plugin,
+    ReportConfigContext,
+)
+from mypy.types import (
+    AnyType,
+    CallableType,
+    FunctionLike,
+    Instance,
+    NoneType,
+    Type,
+    UnionType,
+    get_proper_type,
+)
+
+import verax
+from verax.dsl.typing import library
+from verax.dsl.typing.arithmetic import analyzed, normal
+from verax.dsl.typing.binding import bound
+from verax.dsl.typing.counting import METHODS, counted, length
+from verax.dsl.typing.described import Undecided
+from verax.dsl.typing.errors import report
+from verax.dsl.typing.evaluate import remembered
+from verax.dsl.typing.names import ADD, MUL
+from verax.dsl.typing.permissive import any_array, opened, permissive
+from verax.dsl.typing.reading import is_any, unions
+from verax.dsl.typing.site import TRANSFORMED, MoreAxes, Site
+from verax.sharding.errors import VeraxError
+
+Call: TypeAlias = FunctionContext | MethodContext
+C = TypeVar("C")
+Arguments: TypeAlias = tuple[list[tuple[Any, Type]], dict[str, tuple[Any, Type]]]
+SUPPORTED = ((2, 0), (2, 4))
+"""The minor versions of mypy, from and to, that this was tested on."""
+JIT = "verax.dsl.lang.jit.Jit"
+_REFUSED: Type = NoneType()
+_TRACE = os.environ.get("VERAX_TRACE") == "1"
+
+
+class Actual(NamedTuple):
+    """One argument of a call."""
+
+    kind: ArgKind
+    name: str | None
+    expression: Context
+    type: Type
+
+
+class VeraxPlugin(Plugin):
+    """The hooks that mypy calls."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._digest = _digest()
+
+    def report_config_data(self, ctx: ReportConfigContext) -> Any:
+        return {"verax": self._digest}
+
+    def named(self, fullname: str, args: list[Type]) -> Instance:
+        """An instance of a class that any module has."""
+        symbol = self.lookup_fully_qualified(fullname)
+        if symbol is None or not isinstance(symbol.node, TypeInfo):
+            raise Undecided(f"{fullname} is not loaded")
+        return Instance(symbol.node, args)
+
+    # hooks ----------------------------------------------------------------------------------------
+
+    def get_function_signature_hook(
+        self, fullname: str
+    ) -> Callable[[FunctionSigContext], FunctionLike] | None:
+        if library.function(fullname) is not None:
+            return self._signature
+        return None if _is_library(fullname) else _safe(self._user_signature)
+
+    def get_method_signature_hook(
+        self, fullname: str
+    ) -> Callable[[MethodSigContext], FunctionLike] | None:
+        if library.function(fullname) is not None:
+            return self._signature
+        return None if _is_library(fullname) else _safe(self._user_signature)
+
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        if fullname == "builtins.len":
+            return _safe(lambda ctx: length(ctx, self.named))
+        if library.function(fullname) is not None:
+            return _safe(lambda ctx: self._call(fullname, ctx))
+        return None if _is_library(fullname) else _safe(self._user_call)
+
+    def get_type_analyze_hook(self, fullname: str) -> Callable[[AnalyzeTypeContext], Type] | None:
+        if fullname in (ADD, MUL):
+            return lambda ctx: analyzed(ctx, fullname, self.named)
+        return None
+
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        if fullname == f"{TRANSFORMED}.__call__":
+            return _safe(self._transformed)
+        if fullname in METHODS:
+            return _safe(lambda ctx: counted(ctx, fullname, self.named))
+        if library.function(fullname) is not None:
+            return _safe(lambda ctx: self._call(fullname, ctx))
+        return None if _is_library(fullname) else _safe(self._user_call)
+
+    def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        if library.attribute(fullname) is not None:
+            return _safe(lambda ctx: self._attribute(fullname, ctx))
+        return None if _is_library(fullname) else _safe(self._user_attribute)
+
+    # functions and classes of the user's ----------------------------------------------------------
+
+    def _user_signature(self, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
+        return bound(ctx, self.named)
+
+    def _user_call(self, ctx: Call) -> Type:
+        return normal(ctx.default_return_type, self.named)
+
+    def _user_attribute(self, ctx: AttributeContext) -> Type:
+        return normal(ctx.default_attr_type, self.named)
+
+    # calls ----------------------------------------------------------------------------------------
+
+    def _signature(self, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
+        if _in_library(ctx.api) or _gives_function(ctx.default_signature.ret_type):
+            return ctx.default_signature
+        return permissive(ctx.default_signature, self.named)
+
+    def _call(self, fullname: str, ctx: Call) -> Type:
+        if _in_library(ctx.api):
+            return ctx.default_return_type
+        f = library.function(fullname)
+        actuals = list(_actuals(ctx))
+        static = isinstance(library.find(fullname), staticmethod)
+        if isinstance(ctx, MethodContext) and not static:
+            actuals.insert(0, Actual(ARG_POS, None, ctx.context, ctx.type))
+        if _gives_function(ctx.default_return_type):
+            return self._transformation(fullname, f, actuals, ctx)
+        found = self._evaluated(f, actuals, ctx, fullname)
+        if found is None:
+            return self._native(fullname, ctx)
+        return opened(self._native(fullname, ctx), self.named) if found is _REFUSED else found
+
+    def _native(self, fullname: str, ctx: Call) -> Type:
+        """What mypy itself makes of the call, from the signature that the library declares."""
+        api = ctx.api
+        assert isinstance(api, TypeChecker)
+        actuals = list(_actuals(ctx))
+        with api.msg.filter_errors():
+            if isinstance(ctx, MethodContext):
+                callee = api.expr_checker.analyze_external_member_access(
+                    fullname.rpartition(".")[2], ctx.type, ctx.context
+                )
+            else:
+                symbol = self.lookup_fully_qualified(fullname)
+                node = None if symbol is None else symbol.node
+                callee = getattr(node, "type", None) or ctx.default_return_type
+            if not isinstance(get_proper_type(callee), FunctionLike):
+                return ctx.default_return_type
+            nodes: list[Expression] = [TempNode(a.type, context=ctx.context) for a in actuals]
+            kinds, names = [a.kind for a in actuals], [a.name for a in actuals]
+            found = api.expr_checker.check_call(callee, nodes, kinds, ctx.context, names)[0]
+        if is_any(found) and isinstance(ctx, MethodContext):  # an operator on what is not known
+            return any_array(self.named)
+        return found
+
+    def _evaluated(
+        self,
+        f: Callable[..., Any],
+        actuals: list[Actual],
+        ctx: Call | AttributeContext,
+        name: str,
+        site: Site | None = None,
+    ) -> Type | None:
+        """The type of what f gives; None where that cannot be told, _REFUSED after an error."""
+        rows = unions([a.type for a in actuals])
+        if rows is None or any(is_any(a.type) and not _literal(a) for a in actuals):
+            return None
+        found: list[Type] = []
+        for row in rows:
+            site = site or self._site(ctx, actuals)
+            try:
+                given = [a._replace(type=t) for a, t in zip(actuals, row)]
+                args, kwargs = self._read(site, given)
+                made = remembered(
+                    f,
+                    tuple([x for x, _ in args]),
+                    {k: x for k, (x, _) in kwargs.items()},
+                    site.sizes,
+                )
+                found.append(site.result(made, name, args, kwargs))
+            except Undecided as reason:
+                self._trace(ctx.context, reason)
+                return None
+            except VeraxError as error:
+                report(ctx.api, error, ctx.context)
+                return _REFUSED
+        return UnionType.make_union(found)
+
+    def _trace(self, context: Context, reason: Undecided) -> None:
+        """With VERAX_TRACE=1, why a call was not evaluated."""
+        if _TRACE:
+            print(f"line {context.line}: not evaluated: {reason}", file=sys.stderr)
+            if reason.__cause__ is not None:
+                traceback.print_exception(reason.__cause__)
+
+    def _read(self, site: Site, actuals: list[Actual]) -> Arguments:
+        """The arguments with their types; those that are given by name apart."""
+        args: list[tuple[Any, Type]] = []
+        kwargs: dict[str, tuple[Any, Type]] = {}
+        for a in actuals:
+            if a.kind.is_star():
+                raise Undecided("arguments of unknown number")
+            e = a.expression if isinstance(a.expression, Expression) else None
+            x = site.reader.argument(e, a.type), a.type
+            if a.kind.is_named() and a.name is not None:
+                kwargs[a.name] = x
+            else:
+                args.append(x)
+        return args, kwargs
+
+    def _site(self, ctx: Any, actuals: Sequence[Actual]) -> Site:
+        assert isinstance(ctx.api, TypeChecker)
+        return Site(ctx.api, ctx.context, self.named, [a.type for a in actuals])
+
+    def _attribute(self, fullname: str, ctx: AttributeContext) -> Type:
+        if _in_library(ctx.api) or ctx.is_lvalue:
+            return ctx.default_attr_type
+        actual = Actual(ARG_POS, None, ctx.context, ctx.type)
+        found = self._evaluated(library.attribute(fullname), [actual], ctx, fullname)
+        return ctx.default_attr_type if found is None or found is _REFUSED else found
+
+    # transformations ------------------------------------------------------------------------------
+
+    def _transformation(
+        self, fullname: str, f: Callable[..., Any], actuals: list[Actual], ctx: Call
+    ) -> Type:
+        """A function: its own type where mypy knows it whole, else to be evaluated when called."""
+        default = get_proper_type(ctx.default_return_type)
+        given = [a for a in actuals if not isinstance(a.expression, LambdaExpr)]
+        late = len(given) < len(actuals) or any(_is_transformed(a.type) for a in actuals)
+        site = self._site(ctx, actuals)
+        try:
+            args, kwargs = self._read(site, actuals)
+            made = f(*[x for x, _ in args], **{k: x for k, (x, _) in kwargs.items()})
+            if late or _open(default):
+                return site.transformed(fullname, args, kwargs)
+            if isinstance(default, CallableType):
+                remembered(made, [site.reader.type(t) for t in default.arg_types], {}, site.sizes)
+            return default
+        except Undecided as reason:
+            self._trace(ctx.context, reason)
+            return default
+        except VeraxError as error:
+            report(ctx.api, error, ctx.context)
+            return default
+
+    def _transformed(self, ctx: MethodContext) -> Type:
+        """A call of what a transformation gave."""
+        actuals = list(_actuals(ctx))
+        site = self._site(ctx, [*actuals, Actual(ARG_POS, None, ctx.context, ctx.type)])
+        try:
+            assert isinstance(ctx.type, Instance)
+            f = site.built(ctx.type)
+        except Undecided as reason:
+            self._trace(ctx.context, reason)
+            return ctx.default_return_type
+        except VeraxError as error:
+            report(ctx.api, error, ctx.context)
+            return ctx.default_return_type
+        found = self._evaluated(f, actuals, ctx, "", site)
+        return ctx.default_return_type if found is None or found is _REFUSED else found
+
+
+def _safe(hook: Callable[[C], Type]) -> Callable[[C], Any]:
+    """A hook in which a bug of ours leaves mypy's own answer, not an internal error."""
+
+    def run(ctx: C) -> Type:
+        try:
+            for _ in range(8):
+                try:
+                    return hook(ctx)
+                except MoreAxes:
+                    continue
+            raise AssertionError("the mesh axes have no end")
+        except Exception:
+            if _TRACE:
+                traceback.print_exc()
+            for name in ("default_return_type", "default_attr_type", "default_signature"):
+                if hasattr(ctx, name):
+                    return getattr(ctx, name)  # type: ignore[no-any-return]
+            raise
+
+    return run
+
+
+def _actuals(ctx: Call) -> Iterator[Actual]:
+    """The arguments in the order of the parameters."""
+    for kinds, names, es, ts in zip(ctx.arg_kinds, ctx.arg_names, ctx.args, ctx.arg_types):
+        yield from map(Actual, kinds, names, es, ts)
+
+
+def _literal(a: Actual) -> bool:
+    """Whether an argument says by its syntax what it is."""
+    return isinstance(a.expression, LambdaExpr) or not isinstance(get_proper_type(a.type), AnyType)
+
+
+def _is_transformed(t: Type) -> bool:
+    p = get_proper_type(t)
+    return isinstance(p, Instance) and p.type.fullname == TRANSFORMED
+
+
+def _gives_function(t: Type) -> bool:
+    """Whether a call gives a function."""
+    p = get_proper_type(t)
+    if isinstance(p, Instance):
+        return p.type.fullname == JIT
+    return isinstance(p, FunctionLike)
+
+
+def _open(t: Type) -> bool:
+    """Whether a type of functions has parts that are not known."""
+    p = get_proper_type(t)
+    if isinstance(p, Instance):
+        return any(map(_open, p.args))
+    if isinstance(p, CallableType):
+        return any(is_any(a) for a in (*p.arg_types, p.ret_type))
+    return isinstance(p, AnyType)
+
+
+_OTHERS = ("builtins.", "typing.", "numpy.", "collections.", "functools.")
+
+
+def _is_library(fullname: str) -> bool:
+    """Whether a name is none of the user's, so that no dims stand in its signature."""
+    return fullname.startswith(_OTHERS)
+
+
+def _in_library(api: CheckerPluginInterface) -> bool:
+    """Whether what is checked now is verax itself."""
+    assert isinstance(api, TypeChecker)
+    return api.tree.fullname.startswith(library.FOLDERS) or api.tree.fullname == "verax"
+
+
+@lru_cache(1)
+def _digest() -> str:
+    """What changes whenever a source of verax does: cached results of mypy hold for one only."""
+    root = Path(os.path.realpath(verax.__file__)).parent
+    hasher = hashlib.sha256()
+    for folder in ("sharding", "compiler", "dsl", "prng"):
+        for path in sorted((root / folder).resolve().rglob("*.py")):
+            hasher.update(path.read_bytes())
+    return hasher.hexdigest()
+
+
+def plugin(version: str) -> type[Plugin]:
+    """What mypy calls with its version."""
+    major, minor = map(int, version.split("+")[0].split(".")[:2])
+    if not SUPPORTED[0] <= (major, minor) <= SUPPORTED[1]:
+        low, high = (".".join(map(str, v)) for v in SUPPORTED)
+        raise RuntimeError(
+            f"verax's mypy plugin was tested with mypy {low} to {high}, and this is {version}:"
+            f' pip install "mypy>={low},<{SUPPORTED[1][0]}.{SUPPORTED[1][1] + 1}"'
+        )
+    return VeraxPlugin
