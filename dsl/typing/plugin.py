@@ -43,7 +43,6 @@ from mypy.types import (
     get_proper_type,
 )
 
-import verax
 from verax.dsl.typing import library
 from verax.dsl.typing.arithmetic import analyzed, normal
 from verax.dsl.typing.binding import bound
@@ -372,10 +371,10 @@ def _in_library(api: CheckerPluginInterface) -> bool:
 @lru_cache(1)
 def _digest() -> str:
     """What changes whenever a source of verax does: cached results of mypy hold for one only."""
-    root = Path(os.path.realpath(verax.__file__)).parent
+    root = Path(__file__).resolve().parents[2]
     hasher = hashlib.sha256()
     for folder in ("sharding", "compiler", "dsl", "prng"):
-        for path in sorted((root / folder).resolve().rglob("*.py")):
+        for path in sorted((root / folder).rglob("*.py")):
             hasher.update(path.read_bytes())
     return hasher.hexdigest()
 

@@ -97,7 +97,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "update": lambda: A.at[0].set(V),
     "method": lambda: A.reshape(7),
     "method by keyword": lambda: A.sum(axis=7),
-    "method with a wrong argument": lambda: A.sum(axes=7),  # type: ignore[call-arg]
+    "method with a wrong argument": lambda: A.sum(axes=7),  # type: ignore[call-overload]
     "property": lambda: V.mT,
     "bool": lambda: bool(A),
     "int": lambda: int(A),
