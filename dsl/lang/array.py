@@ -301,6 +301,11 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         """The bytes that one element takes."""
         return self.dtype.itemsize
 
+    if TYPE_CHECKING:
+
+        def _rows_(self) -> Array[DT, Any, *Ds]:
+            """What many of them are when they are stacked: see ``Rows`` in signatures.py."""
+
     # elements -------------------------------------------------------------------------------------
 
     @overload

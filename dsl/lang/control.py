@@ -10,7 +10,7 @@ Law: each is what the Python conditional of the same form computes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError, StructureError
@@ -28,6 +28,7 @@ from verax.dsl.lang.weak import strong
 from verax.dsl.lang.whole import whole
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Function = Callable[..., Any]
 Batched = Literal["select", "map", "partition"]
 
@@ -134,9 +135,9 @@ def spend_branches(every: Sequence[Staged], xs: Sequence[Value], what: str) -> N
 
 def cond(
     pred: Any,
-    true_fun: Callable[..., T],
-    false_fun: Callable[..., T],
-    *operands: Any,
+    true_fun: Callable[[*Ts], T],
+    false_fun: Callable[[*Ts], T],
+    *operands: *Ts,
     batched: Batched = "select",
 ) -> T:
     """``true_fun(*operands)`` where pred holds, else ``false_fun(*operands)``; only one is run.
@@ -169,8 +170,8 @@ def cond(
 
 def switch(
     index: Any,
-    branches: Sequence[Callable[..., T]],
-    *operands: Any,
+    branches: Sequence[Callable[[*Ts], T]],
+    *operands: *Ts,
     batched: Batched = "select",
 ) -> T:
     """``branches[index](*operands)``; the index is clamped to the branches that there are.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 from verax.compiler.ir.errors import DerivativeError, StructureError
 from verax.compiler.ir.types import has_tangent
 from verax.dsl.lang.memory import Bytes, Change, in_budget
 from verax.dsl.lang.scope import describe
+from verax.dsl.lang.signatures import Transformed
 from verax.dsl.lang.stage import argument_path
 from verax.dsl.lang.transform import (
     Derived,
@@ -26,6 +27,8 @@ from verax.dsl.lang.whole import whole
 
 P = ParamSpec("P")
 X = TypeVar("X")
+Y = TypeVar("Y")
+A = TypeVar("A")
 R = TypeVar("R")
 
 
@@ -151,28 +154,68 @@ def _check_loss(d: Derived, f: object, what: str, has_aux: bool, holomorphic: bo
 
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[X, P], R], *, memory: Bytes | None = ...
+    f: Callable[Concatenate[X, P], R],
+    *,
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
 ) -> Callable[Concatenate[X, P], tuple[R, X]]: ...
 @overload
 def value_and_grad(
-    f: Callable[P, Any],
-    argnums: int | Sequence[int],
-    has_aux: bool = ...,
-    holomorphic: bool = ...,
-    memory: Bytes | None = ...,
-) -> Callable[P, Any]: ...
-@overload
-def value_and_grad(
-    f: Callable[P, Any],
+    f: Callable[Concatenate[X, P], tuple[R, A]],
     *,
-    has_aux: bool,
-    holomorphic: bool = ...,
-    memory: Bytes | None = ...,
-) -> Callable[P, Any]: ...
+    has_aux: Literal[True],
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Callable[Concatenate[X, P], tuple[tuple[R, A], X]]: ...
 @overload
 def value_and_grad(
-    f: Callable[P, Any], *, holomorphic: bool, memory: Bytes | None = ...
-) -> Callable[P, Any]: ...
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: Literal[0],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], tuple[R, X]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: Literal[1],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], tuple[R, Y]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: tuple[Literal[0], Literal[1]],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], tuple[R, tuple[X, Y]]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], Any]: ...
+@overload
+def value_and_grad(
+    f: Callable[[X], R],
+    argnums: Literal[0],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[[X], tuple[R, X]]: ...
+@overload
+def value_and_grad(
+    f: Callable[[X], R],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[[X], Any]: ...
 def value_and_grad(
     f: Function,
     argnums: int | Sequence[int] = 0,
@@ -206,28 +249,68 @@ def value_and_grad(
 
 @overload
 def grad(
-    f: Callable[Concatenate[X, P], Any], *, memory: Bytes | None = ...
+    f: Callable[Concatenate[X, P], R],
+    *,
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
 ) -> Callable[Concatenate[X, P], X]: ...
 @overload
 def grad(
-    f: Callable[P, Any],
-    argnums: int | Sequence[int],
-    has_aux: bool = ...,
-    holomorphic: bool = ...,
-    memory: Bytes | None = ...,
-) -> Callable[P, Any]: ...
-@overload
-def grad(
-    f: Callable[P, Any],
+    f: Callable[Concatenate[X, P], tuple[R, A]],
     *,
-    has_aux: bool,
-    holomorphic: bool = ...,
-    memory: Bytes | None = ...,
-) -> Callable[P, Any]: ...
+    has_aux: Literal[True],
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Callable[Concatenate[X, P], tuple[X, A]]: ...
 @overload
 def grad(
-    f: Callable[P, Any], *, holomorphic: bool, memory: Bytes | None = ...
-) -> Callable[P, Any]: ...
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: Literal[0],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], X]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: Literal[1],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], Y]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: tuple[Literal[0], Literal[1]],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], tuple[X, Y]]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[X, Y, P], R],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[Concatenate[X, Y, P], Any]: ...
+@overload
+def grad(
+    f: Callable[[X], R],
+    argnums: Literal[0],
+    has_aux: Literal[False] = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[[X], X]: ...
+@overload
+def grad(
+    f: Callable[[X], R],
+    argnums: int | Sequence[int],
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    memory: Bytes | None = None,
+) -> Transformed[[X], Any]: ...
 def grad(
     f: Function,
     argnums: int | Sequence[int] = 0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError
@@ -26,6 +26,7 @@ from verax.dsl.lang.control import Captured, flat, scalar_of
 from verax.dsl.lang.key import refuse_repeated
 from verax.dsl.lang.promotion import asarray, convert, scalar_class
 from verax.dsl.lang.scope import describe
+from verax.dsl.lang.signatures import Row
 from verax.dsl.lang.stage import Staged, as_argument, spend_inputs, stage
 from verax.dsl.lang.treedef import TreeDef, build, flatten, mismatch
 from verax.dsl.lang.unroll import checkpointed, unrolled
@@ -36,6 +37,7 @@ from verax.dsl.lang.whole import whole
 C = TypeVar("C")
 X = TypeVar("X")
 Y = TypeVar("Y")
+Ys = TypeVar("Ys")
 Function = Callable[..., Any]
 
 
@@ -202,16 +204,38 @@ def while_loop(
     return result
 
 
+@overload
 def scan(
-    f: Callable[[C, X], tuple[C, Y]],
+    f: Callable[[C, Any], tuple[C, Row[Ys]]],
     init: C,
-    xs: X = None,  # type: ignore[assignment]
+    xs: Any = None,
     length: int | None = None,
     *,
     reverse: bool = False,
     unroll: int = 1,
     checkpoint_every: int | None = None,
-) -> tuple[C, Y]:
+) -> tuple[C, Ys]: ...
+@overload
+def scan(
+    f: Callable[[C, Any], tuple[C, Any]],
+    init: C,
+    xs: Any = None,
+    length: int | None = None,
+    *,
+    reverse: bool = False,
+    unroll: int = 1,
+    checkpoint_every: int | None = None,
+) -> tuple[C, Any]: ...
+def scan(
+    f: Function,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    *,
+    reverse: bool = False,
+    unroll: int = 1,
+    checkpoint_every: int | None = None,
+) -> Any:
     """Carry a state along the first axis of xs: ``carry, y = f(carry, x)`` for each row x.
 
     Args:
@@ -310,7 +334,11 @@ class Rows:
         self.types: list[Type] = [x.type.row() for x in self.values]
 
 
-def map(f: Callable[[X], Y], xs: X, *, batch_size: int | None = None) -> Y:
+@overload
+def map(f: Callable[[Any], Row[Ys]], xs: Any, *, batch_size: int | None = None) -> Ys: ...
+@overload
+def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any: ...
+def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
     """f of each row of xs, one after the other, stacked: a loop, where vmap computes at once.
 
     With ``batch_size`` each step of the loop is a vmap over so many rows, and another vmap takes
@@ -330,11 +358,10 @@ def map(f: Callable[[X], Y], xs: X, *, batch_size: int | None = None) -> Y:
             over = Rows("map", xs, None)
             return in_batches(scan, f, build(over.tree, over.values), over.length, batch_size)
 
-        mapped: Y = whole(map_f, f, "map", looks=False)(xs)
-        return mapped
+        return whole(map_f, f, "map", looks=False)(xs)
 
     @wraps(f, updated=())
-    def step(_: None, x: X) -> tuple[None, Y]:
+    def step(_: None, x: Any) -> tuple[None, Any]:
         return None, f(x)
 
     return _scan("map", step, None, xs)[1]

@@ -18,7 +18,7 @@ arrays of different dtypes need an ``astype``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, Union, overload
 
 from verax.compiler.ir.dtypes import (
     Floating,
@@ -30,6 +30,8 @@ from verax.compiler.ir.dtypes import (
     int32,
     uint32,
 )
+
+P = ParamSpec("P")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     N = TypeVar("N", default=Any)
     M = TypeVar("M", default=Any)
     K = TypeVar("K", default=Any)
+    R = TypeVar("R", covariant=True)
+    Stacked = TypeVar("Stacked", covariant=True, default=Any)
 
     # the dtype of a function that makes arrays, where none is named
     DF = TypeVar("DF", bound=Scalar, default=float32)
@@ -76,6 +80,7 @@ else:  # at run time a default has no use, and F32[()] must not become it: it is
     DT, DT2, DF, DI, DU = [TypeVar(name) for name in ("DT", "DT2", "DF", "DI", "DU")]
     FT, RF, RT, ST = [TypeVar(name) for name in ("FT", "RF", "RT", "ST")]
     N, M, K = [TypeVar(name) for name in ("N", "M", "K")]
+    R, Stacked = TypeVar("R", covariant=True), TypeVar("Stacked", covariant=True)
     Ds, Es = TypeVarTuple("Ds"), TypeVarTuple("Es")
 
 AnyArray: TypeAlias = "Array[Any, *tuple[Any, ...]]"
@@ -99,6 +104,23 @@ Real: TypeAlias = Union["Array[FT, *Ds]", NumPy, Number]
 Of: TypeAlias = type[DT] | type[int] | type[float] | type[complex] | str | None
 """A dtype argument; the class itself tells a checker the dtype of the result, ``x.dtype`` does not.
 """
+
+
+class Row(Protocol[Stacked]):
+    """What can be stacked: an array, and to a checker ``Stacked`` is the array of many of them."""
+
+    def _rows_(self) -> Stacked: ...
+
+
+class Transformed(Protocol[P, R]):
+    """A function that a transformation gives, where several overloads may hold.
+
+    A class, for where a checker does not know which one does, all are ``Transformed`` of anything;
+    a ``Callable`` of anything is to mypy a function without annotations, which strict code may not
+    call.
+    """
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class Unclear:

@@ -7,7 +7,7 @@ their program is static. So they may leave a jitted function, be mapped, and be 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from verax.compiler.ir.errors import DerivativeError, StructureError
 from verax.compiler.ir.program import Program
@@ -32,6 +32,8 @@ from verax.dsl.lang.value import invoke
 from verax.dsl.lang.whole import whole
 
 R = TypeVar("R")
+A = TypeVar("A")
+Ts = TypeVarTuple("Ts")
 
 
 @struct
@@ -124,11 +126,15 @@ def tangents_for(
 
 @overload
 def vjp(
-    f: Callable[..., R], *primals: Any, has_aux: Literal[False] = ...
-) -> tuple[R, Callable[[Any], Any]]: ...
+    f: Callable[[*Ts], R], *primals: *Ts, has_aux: Literal[False] = False
+) -> tuple[R, Callable[[Any], tuple[*Ts]]]: ...
 @overload
-def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool) -> Any: ...
-def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
+def vjp(
+    f: Callable[[*Ts], tuple[R, A]], *primals: *Ts, has_aux: Literal[True]
+) -> tuple[R, Callable[[Any], tuple[*Ts]], A]: ...
+def vjp(  # type: ignore[misc]  # to mypy (*primals: Any) takes no (*primals: *Ts)
+    f: Function, *primals: Any, has_aux: bool = False
+) -> Any:
     """The result of f, and the function from its cotangents to those of the arguments.
 
     Args:
@@ -158,7 +164,17 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     return whole(vjp_f, f, "vjp", looks=True)(*primals)
 
 
-def linearize(f: Function, *primals: Any, has_aux: bool = False) -> Any:
+@overload
+def linearize(
+    f: Callable[[*Ts], R], *primals: *Ts, has_aux: Literal[False] = False
+) -> tuple[R, Callable[..., R]]: ...
+@overload
+def linearize(
+    f: Callable[[*Ts], tuple[R, A]], *primals: *Ts, has_aux: Literal[True]
+) -> tuple[R, Callable[..., R], A]: ...
+def linearize(  # type: ignore[misc]  # to mypy (*primals: Any) takes no (*primals: *Ts)
+    f: Function, *primals: Any, has_aux: bool = False
+) -> Any:
     """The result of f, and its derivative there as a function of tangents.
 
     >>> import verax as vx
@@ -189,15 +205,25 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False) -> Any:
 
 @overload
 def jvp(
-    f: Callable[..., R],
-    primals: Sequence[Any],
+    f: Callable[[*Ts], R],
+    primals: tuple[*Ts],
     tangents: Sequence[Any],
-    has_aux: Literal[False] = ...,
+    has_aux: Literal[False] = False,
 ) -> tuple[R, R]: ...
 @overload
 def jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool
-) -> Any: ...
+    f: Callable[..., R],
+    primals: list[Any],
+    tangents: Sequence[Any],
+    has_aux: Literal[False] = False,
+) -> tuple[R, R]: ...
+@overload
+def jvp(
+    f: Callable[..., tuple[R, A]],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: Literal[True],
+) -> tuple[R, R, A]: ...
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """The result of f, and its derivative along the tangents.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, overload
 
 from verax.compiler.ir.errors import ShapeError, StructureError
 from verax.compiler.ir.sizes import Size
@@ -21,6 +21,7 @@ from verax.compiler.passes.vectorize import vectorize
 from verax.dsl.lang.key import Key, swap_axes
 from verax.dsl.lang.promotion import scalar_class
 from verax.dsl.lang.scope import describe
+from verax.dsl.lang.signatures import Transformed
 from verax.dsl.lang.stage import argument_path, as_argument, spend_inputs, spend_results, stage
 from verax.dsl.lang.treedef import TreeDef, broadcast, build, flatten
 from verax.dsl.lang.value import Value, apply, invoke
@@ -29,6 +30,33 @@ from verax.dsl.lang.whole import whole
 
 Axes = Any
 """An int or None for everything, or a tree of them that is a prefix of the arguments."""
+
+
+class FromOne(Protocol):
+    """A function of one argument or two."""
+
+    @overload
+    def __call__(self, a: Any, /) -> Any: ...
+    @overload
+    def __call__(self, a: Any, b: Any, /) -> Any: ...
+
+
+class FromTwo(Protocol):
+    """A function of two arguments or three."""
+
+    @overload
+    def __call__(self, a: Any, b: Any, /) -> Any: ...
+    @overload
+    def __call__(self, a: Any, b: Any, c: Any, /) -> Any: ...
+
+
+class FromThree(Protocol):
+    """A function of three arguments or four."""
+
+    @overload
+    def __call__(self, a: Any, b: Any, c: Any, /) -> Any: ...
+    @overload
+    def __call__(self, a: Any, b: Any, c: Any, d: Any, /) -> Any: ...
 
 
 class Mapped:
@@ -136,6 +164,46 @@ def move_axis(x: Any, source: int, target: int) -> Any:
     return apply(permute(tuple(perm)), x)
 
 
+@overload
+def vmap(
+    f: FromOne | FromTwo | FromThree,
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    axis_name: str | None = None,
+    axis_size: int | None = None,
+) -> Transformed[..., Any]: ...
+@overload
+def vmap(
+    f: Callable[[Any], Any],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    axis_name: str | None = None,
+    axis_size: int | None = None,
+) -> Transformed[[Any], Any]: ...
+@overload
+def vmap(
+    f: Callable[[Any, Any], Any],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    axis_name: str | None = None,
+    axis_size: int | None = None,
+) -> Transformed[[Any, Any], Any]: ...
+@overload
+def vmap(
+    f: Callable[[Any, Any, Any], Any],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    axis_name: str | None = None,
+    axis_size: int | None = None,
+) -> Transformed[[Any, Any, Any], Any]: ...
+@overload  # of more arguments, which to mypy the functions above are too
+def vmap(  # type: ignore[overload-cannot-match]
+    f: Callable[..., Any],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    axis_name: str | None = None,
+    axis_size: int | None = None,
+) -> Transformed[..., Any]: ...
 def vmap(
     f: Callable[..., Any],
     in_axes: Axes = 0,
