@@ -272,12 +272,12 @@ def mapped(f: F) -> Any:
 
 
 def test_names_that_are_not_in_scope() -> None:
-    assert error(vx.StructureError, lambda: vx.psum(X, "i")) == [
+    assert error(vx.UnboundAxisError, lambda: vx.psum(X, "i")) == [
         "[verax-axis] psum: no vmap around it names an axis 'i'; no name is in scope",
         "  fix: vmap(f, axis_name='i')",
     ]
     inner = vx.vmap(lambda x: vx.all_gather(x, ("i", "k")), axis_name="j")
-    assert error(vx.StructureError, lambda: mapped(inner)) == [
+    assert error(vx.UnboundAxisError, lambda: mapped(inner)) == [
         "[verax-axis] all_gather: no vmap around it names an axis 'k';"
         " in scope are 'j' (size 4), 'i' (size 4)",
         "  fix: vmap(f, axis_name='k')",
