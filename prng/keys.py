@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from verax.compiler.ir.dtypes import DType, uint8, uint16, uint32, uint64
+from verax.compiler.ir.dtypes import DType, int32, uint8, uint16, uint32, uint64
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.sizes import Poly, Size, known_negative, product
 from verax.compiler.ir.types import ArrayType
@@ -35,7 +35,7 @@ _MASK, _MASK64 = (1 << 32) - 1, (1 << 64) - 1
 UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
 
 
-def key(seed: int | Array) -> Key:
+def key(seed: Size | Array) -> Key:
     """A new key.
 
     Args:
@@ -45,6 +45,8 @@ def key(seed: int | Array) -> Key:
     >>> vx.random.uniform(vx.random.key(0), (2,))
     Array([0.947667 , 0.9785799], dtype=float32)
     """
+    if isinstance(seed, Poly):
+        seed = scalar(seed, int32)
     if isinstance(seed, int) and not isinstance(seed, bool):
         return _as_key(fused(_words_of, _number(seed)))
     if not isinstance(seed, Array) or not seed.dtype.is_integer or seed.shape != ():
@@ -81,13 +83,15 @@ def split(key: Key, num: Shape = 2) -> Key:
     return _as_key(fused(_split, shape_of(num), key))
 
 
-def fold_in(key: Key, data: int | Array) -> Key:
+def fold_in(key: Key, data: Size | Array) -> Key:
     """A key derived from a key and an integer, such as a step or a layer number.
 
     The key itself is not consumed, so that one key serves many numbers; the same number twice is
     an error where it can be seen, and so is sampling from a key that was folded.
     """
     one(key, "fold_in")
+    if isinstance(data, Poly):
+        data = scalar(data, int32)
     derive(key, data if isinstance(data, int) else None)
     if isinstance(data, int):
         return _as_key(fused(_folded, _number(data), key))

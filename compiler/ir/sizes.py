@@ -57,6 +57,9 @@ class Poly:
                 total[monomial] = total.get(monomial, 0) + c1 * c2
         return _normal(total)
 
+    __radd__ = __add__
+    __rmul__ = __mul__
+
     def __neg__(self) -> Size:
         return self * -1
 
@@ -71,13 +74,7 @@ class Poly:
     def __floordiv__(self, other: Size) -> Size:
         if not isinstance(other, (int, Poly)):
             return self._number(floordiv, other)
-        quotient = divide(self, other)
-        if quotient is None:
-            raise UnknownSizeError(
-                f"the size {self} is not known to be divisible by {other}",
-                fix=f"declare the dimension as a multiple of {other}",
-            )
-        return quotient
+        return self.__divmod__(other)[0]
 
     def __rfloordiv__(self, other: int) -> Size:
         if not isinstance(other, int):
@@ -87,14 +84,7 @@ class Poly:
     def __mod__(self, other: Size) -> Size:
         if not isinstance(other, (int, Poly)):
             return self._number(mod, other)
-        if divide(self, other) is not None:
-            return 0
-        if isinstance(other, int) and other:
-            terms = dict(self.terms)
-            rest = terms.pop((), 0)
-            if not any(c % other for c in terms.values()):
-                return rest % other
-        raise UnknownSizeError(f"{self} % {other} is not known: {self} is symbolic", fix=_FIX)
+        return self.__divmod__(other)[1]
 
     def __rmod__(self, other: int) -> Size:
         if not isinstance(other, int):
@@ -102,7 +92,18 @@ class Poly:
         raise UnknownSizeError(f"{other} % {self} is not known: {self} is symbolic", fix=_FIX)
 
     def __divmod__(self, other: Size) -> tuple[Size, Size]:
-        return self // other, self % other
+        terms = dict(self.terms)
+        constant = terms.pop((), 0)
+        if isinstance(other, int) and other and not any(c % other for c in terms.values()):
+            quotient, rest = divmod(constant, other)
+            return _normal({m: c // other for m, c in terms.items()}) + quotient, rest
+        exact = divide(self, other)
+        if exact is not None:
+            return exact, 0
+        raise UnknownSizeError(
+            f"the size {self} is not known to be divisible by {other}",
+            fix=f"declare the dimension as a multiple of {other}",
+        )
 
     # numbers of the program -----------------------------------------------------------------------
 
@@ -167,14 +168,26 @@ class Poly:
 
     __int__ = __index__
 
+    def _bits(self, *other: object, **how: object) -> Any:
+        """Bits are those of a value: ``n & 1``, ``n.bit_length()``."""
+        return self.__index__()
+
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = bit_length = _bits
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __array__ = __array_ufunc__ = _bits
+
+    def __abs__(self) -> Size:
+        return self if self >= 0 else -self
+
+    def __round__(self, digits: int | None = None) -> Size:
+        return self
+
+    __trunc__ = __floor__ = __ceil__ = __round__
+
     def __float__(self) -> float:
         raise UnknownSizeError(
             f"Python needs the size {self} as a float, and it is symbolic",
             fix="compute with the size itself, which is staged: n ** 0.5, n / 2, vx.log(n)",
         )
-
-    __radd__ = __add__
-    __rmul__ = __mul__
 
     def __str__(self) -> str:
         terms = sorted(self.terms, key=lambda term: (term[0] == (), term[0]))
@@ -219,7 +232,10 @@ def _range(size: Size) -> tuple[float, float]:
 
 def at_most(a: Size, b: Size) -> bool | None:
     """Whether a <= b; None where it is not known."""
-    low, high = _range(b - a)
+    room = b - a
+    if isinstance(room, int):
+        return room >= 0
+    low, high = _range(room)
     return True if low >= 0 else False if high < 0 else None
 
 

@@ -17,7 +17,13 @@ from functools import lru_cache
 from typing import NoReturn, cast
 
 from verax.compiler.ir.dtypes import DType, int32
-from verax.compiler.ir.errors import DTypeError, InternalError, ShapeError, StructureError
+from verax.compiler.ir.errors import (
+    DTypeError,
+    InternalError,
+    ShapeError,
+    StructureError,
+    UnknownSizeError,
+)
 from verax.compiler.ir.op import (
     Again,
     Emitter,
@@ -217,7 +223,7 @@ class AxisPermute(Linear, name="axis_permute"):
 
     def validate(self) -> None:
         if not isinstance(self.size, int):
-            raise ShapeError(f"axis_permute over {self.axis!r} of unknown size {self.size}")
+            raise UnknownSizeError(f"axis_permute over {self.axis!r} of unknown size {self.size}")
         for side, word in ((0, "sends"), (1, "receives")):
             at = [pair[side] for pair in self.pairs]
             twice = sorted({i for i in at if at.count(i) > 1})

@@ -15,9 +15,10 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
-from verax.compiler.ir.errors import MemoryBudgetError
+from verax.compiler.ir.errors import MemoryBudgetError, UnknownSizeError
 from verax.compiler.ir.program import Builder, Equation, Program
 from verax.compiler.ir.span import resolve
+from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.loops import Scan
 from verax.compiler.ops.remat import Remat
 from verax.compiler.ops.values import weight
@@ -70,6 +71,10 @@ def fit(programs: Iterable[Program], limit: int, what: str) -> Program:
         if least is None or found.peak.nbytes < least.peak.nbytes:
             least = found
     assert least is not None
+    if any(isinstance(t, ArrayType) and t.symbolic for t in least.program.types):
+        raise UnknownSizeError(
+            f"{what}: whether it fits {limit:,} bytes is not known, since sizes are symbolic"
+        )
     raise _refused(least, limit, what)
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from verax.compiler.ir.errors import UnknownSizeError
-from verax.compiler.ir.sizes import Poly, Size, divide
+from verax.compiler.ir.sizes import Size
 from verax.dsl.lang.joining import concat
 from verax.dsl.lang.tree import map as tree_map
 from verax.dsl.lang.vmap import vmap
@@ -18,21 +17,9 @@ from verax.dsl.lang.vmap import vmap
 Function = Callable[..., Any]
 
 
-def _turns(rows: Size, size: int) -> tuple[Size, int]:
-    """How many whole batches there are, and how many rows are left over."""
-    for rest in range(size) if isinstance(rows, Poly) else (rows % size,):
-        turns = divide(rows - rest, size)
-        if turns is not None:
-            return turns, rest
-    raise UnknownSizeError(
-        f"map: the {rows} rows are not known to be divisible by the batch_size {size}",
-        fix=f"declare the dimension as a multiple of {size}",
-    )
-
-
 def in_batches(scan: Function, f: Function, xs: Any, rows: Size, size: int) -> Any:
     """f of each of so many rows, ``size`` of them at once, and what is left over at the end."""
-    turns, rest = _turns(rows, size)
+    turns, rest = divmod(rows, size)
 
     @wraps(f, updated=())
     def step(_: None, chunk: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from verax.compiler.ir.dtypes import float32, int32, int64
 from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.sizes import Poly, Size
 from verax.dsl.lang.contraction import factors_of
 from verax.dsl.lang.creation import linspace
 from verax.dsl.lang.cumulative import diff
@@ -89,7 +90,7 @@ class Histogram(NamedTuple):
 
 def histogram(
     x: ArrayLike,
-    bins: int | ArrayLike = 10,
+    bins: Size | ArrayLike = 10,
     *,
     range: tuple[ArrayLike, ArrayLike] | None = None,
     weights: ArrayLike | None = None,
@@ -105,7 +106,7 @@ def histogram(
     """
     y = ravel(x)
     y = convert(y, default_float(y.dtype))
-    if isinstance(bins, int):
+    if isinstance(bins, (int, Poly)):
         low, high = range if range is not None else (min_over(y), max_over(y))
         edges = fused(_edges, bins, *[asarray(v, y.dtype) for v in (low, high)])
     else:
@@ -114,7 +115,7 @@ def histogram(
     return Histogram(fused(_histogram, density, y, edges, *w), edges)
 
 
-def _edges(bins: int, low: AnyArray, high: AnyArray) -> AnyArray:
+def _edges(bins: Size, low: AnyArray, high: AnyArray) -> AnyArray:
     same = low == high
     return linspace(where(same, low - 0.5, low), where(same, high + 0.5, high), bins + 1)
 

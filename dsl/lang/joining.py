@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import bool_
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
-from verax.compiler.ir.sizes import Poly, Size, divide, known_negative
+from verax.compiler.ir.sizes import Poly, Size, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast as broadcast_op
 from verax.compiler.ops.pointwise import SELECT, splat
@@ -198,7 +198,7 @@ def array_split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> li
         count = index(sections)
         if count < 1:
             raise ShapeError(f"array_split: {count} parts")
-        size, longer = divmod(n, count) if isinstance(n, int) else _parts(y.type, axis, count)
+        size, longer = divmod(n, count)
         ends = [k * size + min(k, longer) for k in range(1, count)]
     return fused_all(_split, (axis, tuple(ends)), y)
 
@@ -208,19 +208,6 @@ def _end(i: Size, n: Size) -> Size:
     if isinstance(n, int) and not isinstance(i, Poly):
         return slice(index(i)).indices(n)[1]
     return n + i if known_negative(i) else i
-
-
-def _parts(t: ArrayType, axis: int, count: int) -> tuple[Size, int]:
-    """The size of parts of a dimension of unknown size, and how many are longer by one."""
-    for longer in range(count):
-        size = divide(t.shape[axis] - longer, count)
-        if size is not None:
-            return size, longer
-    raise UnknownSizeError(
-        f"split: the size {t.shape[axis]} of dimension {axis} of {t} is not known to be divisible"
-        f" by {count}",
-        fix=f"declare the dimension as a multiple of {count}",
-    )
 
 
 def _split(static: tuple[int, tuple[Size, ...]], x: AnyArray) -> list[AnyArray]:

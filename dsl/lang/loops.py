@@ -14,8 +14,8 @@ from functools import wraps
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from verax.compiler.ir.dtypes import bool_, int32
-from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError
-from verax.compiler.ir.sizes import Size
+from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError, UnknownSizeError
+from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.layout import Iota
@@ -169,8 +169,8 @@ def while_loop(
     >>> vx.while_loop(lambda x: x < 100.0, lambda x: x * x, vx.asarray(3.0))
     Array(6561., dtype=float32)
     """
-    if max_steps is not None and (type(max_steps) is not int or max_steps < 0):
-        raise ShapeError(f"while_loop: max_steps is {max_steps!r}, not an int >= 0")
+    if max_steps is not None:
+        _check_count("while_loop: max_steps", max_steps, 0)
     if reverse not in (None, "recompute"):
         raise StructureError(
             f"while_loop: reverse is {reverse!r}", fix="reverse='recompute', or max_steps=100"
@@ -256,11 +256,10 @@ def scan(
     >>> vx.scan(lambda c, x: (c + x, c), 0.0, vx.arange(4.0))
     (Array(6., dtype=float32), Array([0., 0., 1., 3.], dtype=float32))
     """
-    if type(unroll) is not int or unroll < 1:
-        raise ShapeError(f"scan: unroll is {unroll!r}, not an int >= 1")
+    _check_count("scan: unroll", unroll, 1)
     every = checkpoint_every
-    if every is not None and (type(every) is not int or every < 1):
-        raise ShapeError(f"scan: checkpoint_every is {every!r}, not an int >= 1")
+    if every is not None:
+        _check_count("scan: checkpoint_every", every, 1)
 
     return _scan("scan", f, init, xs, length, reverse, unroll, every)
 
@@ -351,8 +350,7 @@ def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
     Array([ 0.,  1.,  4.,  9., 16.], dtype=float32)
     """
     if batch_size is not None:
-        if type(batch_size) is not int or batch_size < 1:
-            raise ShapeError(f"map: batch_size is {batch_size!r}, not an int >= 1")
+        _check_count("map: batch_size", batch_size, 1)
 
         def map_f(xs: Any) -> Any:
             over = Rows("map", xs, None)
@@ -402,3 +400,11 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
 def _weak(i: Any) -> Any:
     """A counter as the Python int that it is in a Python loop."""
     return Weak(i.type, i.ref, i.scope)
+
+
+def _check_count(what: str, n: object, least: int) -> None:
+    """Raise unless n is an int that is large enough."""
+    if isinstance(n, Poly):
+        raise UnknownSizeError(f"{what} is {n}, which must be known")
+    if type(n) is not int or n < least:
+        raise ShapeError(f"{what} is {n!r}, not an int >= {least}")

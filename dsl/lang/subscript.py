@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import IndexingError
-from verax.compiler.ir.sizes import Poly, Shape, Size
+from verax.compiler.ir.sizes import Poly, Shape, Size, at_most, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.slicing import ceil_div
 from verax.dsl.lang.host import is_numpy, to_numpy
@@ -336,17 +336,14 @@ def _check_mask(shape: tuple[int, ...], t: ArrayType, dim: int) -> None:
 def _literal(i: Size, t: ArrayType, dim: int) -> Size:
     """An int as a position from the start; IndexingError where it is out of range."""
     n = t.shape[dim]
-    if isinstance(i, Poly):
-        return i
-    if isinstance(n, Poly):
-        return n + i if i < 0 else i
-    if not -n <= i < n:
+    at = n + i if (i < 0 if isinstance(i, int) else at_most(i, 0)) else i
+    if known_negative(at) or at_most(n, at):
         raise IndexingError(
             f"index {i} is out of range for dimension {dim} of {t}, which has"
             f" {n} element{'s' * (n != 1)}",
             fix=f"it has the positions 0 to {n - 1}, or {-n} to -1 from the end" if n else None,
         )
-    return i + n if i < 0 else i
+    return at
 
 
 def _part(s: slice, n: Size, t: ArrayType) -> tuple[Part | None, bool]:
@@ -359,7 +356,7 @@ def _part(s: slice, n: Size, t: ArrayType) -> tuple[Part | None, bool]:
     if isinstance(n, Poly) or isinstance(s.start, Poly) or isinstance(s.stop, Poly):
         start, stop = _bounds(s, n, step)
         count = stop - start if step > 0 else start - stop
-        count = ceil_div(count, abs(step))
+        count = 0 if known_negative(count) else ceil_div(count, abs(step))
     else:
         start, stop, _ = s.indices(n)
         count = len(range(start, stop, step))
@@ -373,15 +370,16 @@ def _part(s: slice, n: Size, t: ArrayType) -> tuple[Part | None, bool]:
 
 
 def _bounds(s: slice, n: Size, step: int) -> tuple[Size, Size]:
-    """The ends of a slice where a size is not known: ints are taken to lie within."""
+    """The ends of a slice where a size is not known: what may lie within is taken to."""
 
     def bound(x: Any, default: Size) -> Size:
         if x is None:
             return default
-        if isinstance(x, Poly):
-            return x
-        i = integer(x)
-        return n + i if i < 0 else i
+        i: Size = x if isinstance(x, Poly) else integer(x)
+        if i != 0 and at_most(i, 0):
+            i = n + i
+            return (0 if step > 0 else -1) if known_negative(i) else i
+        return (n if step > 0 else n - 1) if at_most(n, i) else i
 
     if step > 0:
         return bound(s.start, 0), bound(s.stop, n)

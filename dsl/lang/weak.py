@@ -36,6 +36,8 @@ from verax.dsl.lang.scope import STACK
 from verax.dsl.lang.value import apply
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from verax.dsl.lang.value import AnyArray
 
 CARRIERS: dict[type, ArrayType] = {
@@ -69,6 +71,27 @@ class Weak(Array[Any, *tuple[Any, ...]]):
         return f"Weak({_kind(self).__name__}, {super().__repr__()})"
 
 
+class Counted(Weak):
+    """A number that is made of sizes, such as ``n / 2``: none of it is known while n is symbolic.
+
+    Where Python asks for its value, so does it for that of a size: UnknownSizeError.
+    """
+
+    __slots__ = ()
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        raise self._unknown("numpy()")
+
+    def _scalar(self, asked: str) -> Any:
+        raise self._unknown(asked)
+
+    def _unknown(self, asked: str) -> UnknownSizeError:
+        return UnknownSizeError(
+            f"{asked} needs a number that was computed from symbolic sizes",
+            fix="keep it staged: arithmetic, vx.where and vx.cond take it as it is",
+        )
+
+
 def described_type(t: ArrayType) -> str:
     """What messages call a Python scalar that is carried as this type."""
     return f"a Python {next(c for c, carrier in CARRIERS.items() if carrier is t).__name__}"
@@ -84,7 +107,10 @@ def _among(f: Callable[..., Any], *xs: Any, at_least: type = bool) -> Any:
     """f of weak values and Python scalars alone: it stays weak."""
     c = max([at_least, *map(_kind, xs)], key=_ORDER.index)
     y = f(*[_carried(x, c) for x in xs])
-    return Weak(y.type, y.ref, y.scope) if isinstance(y, Array) else y
+    if not isinstance(y, Array):
+        return y
+    made = Weak if any(isinstance(x, Array) and type(x) is not Counted for x in xs) else Counted
+    return made(y.type, y.ref, y.scope)
 
 
 def _carried(x: object, c: type) -> AnyArray:
@@ -126,7 +152,7 @@ def staged_weak(x: bool | int | float | complex) -> Weak:
     return Weak(y.type, y.ref, y.scope)
 
 
-def _number_of(size: Poly) -> Weak:
+def _number_of(size: Poly) -> Counted:
     """A size that is not known, as a number of the open scope."""
     if STACK.scope is None:
         raise UnknownSizeError(
@@ -134,7 +160,7 @@ def _number_of(size: Poly) -> Weak:
             fix="compute with sizes inside of the function that is staged",
         )
     y = _carried(size, int)
-    return Weak(y.type, y.ref, y.scope)
+    return Counted(y.type, y.ref, y.scope)
 
 
 Poly.number = staticmethod(_number_of)

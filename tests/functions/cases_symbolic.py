@@ -7,9 +7,12 @@ A row names a public function or an Array method and gives types: dims are separ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 import verax as vx
 from verax.compiler.ir.dtypes import DType
@@ -164,6 +167,7 @@ REDUCTIONS = [
     Row("diff", ("N M",), lambda x: vx.diff(x, 2, axis=0)),
     Row("histogram", ("N M",), lambda x: vx.histogram(x, 5, range=(0.0, 1.0))),
     Row("histogram", ("N M", "K")),
+    Row("histogram", ("N M",), lambda x: vx.histogram(x, x.shape[1])),
     Row("bincount", ("i:N",), lambda x: vx.bincount(x, length=7)),
     Row("bincount", ("i:N", "K"), lambda x, y: vx.bincount(x, length=y.shape[0])),
     *[
@@ -282,6 +286,11 @@ FROM_SCRATCH = [
     Row("array", ("N", "N"), lambda x, y: vx.array([x, y])),
     Row("array", ("N",), lambda x: vx.array(x.shape[0])),
     Row("array", ("N M",), lambda x: vx.array(x.shape)),
+    Row(
+        "broadcast_shapes",
+        ("N 1", "M"),
+        lambda x, y: vx.zeros(vx.broadcast_shapes(x.shape, y.shape)),
+    ),
 ]
 
 INDEXING = [
@@ -433,6 +442,17 @@ METHODS = [
             lambda x: x[: x.shape[0] - 1],
         )
     ],
+    *[
+        Row("Array.__getitem__", ("N M",), get)
+        for get in (
+            lambda x: x[-x.shape[0] :],
+            lambda x: x[: x.shape[0] + 2],
+            lambda x: x[x.shape[0] :],
+            lambda x: x[3:1],
+            lambda x: x[x.shape[0] :: -1],
+            lambda x: x[x.shape[0] - 1, -x.shape[1]],
+        )
+    ],
     Row("Array.__getitem__", ("2*N M",), lambda x: x[::2]),
     Row("Array.__getitem__", ("2*N M",), lambda x: x[x.shape[0] // 2 :]),
     Undecided("Array.__getitem__", ("N M",), lambda x: x[::2]),
@@ -440,44 +460,27 @@ METHODS = [
     Row("Array.__getitem__", ("N M", "i:"), lambda x, i: x[i]),
     Row("Array.__getitem__", ("N M", "i:K 2"), lambda x, i: x[i]),
     Row("Array.__getitem__", ("N M", "i:K", "i:K"), lambda x, i, j: x[i, j]),
-    Undecided("Array.shape", ("N M",), lambda x: x * len(range(x.shape[0]))),
-    Undecided("Array.shape", ("N M",), lambda x: x if x.shape[0] > 4 else -x),
-    Undecided("Array.shape", ("N M",), lambda x: x if x.shape[0] % 2 else -x),
-]
-
-PRODUCTS = [
-    *each("matmul dot", "N M", "M K"),
-    Row("matmul", ("K N M", "M 3")),
-    *each("matvec", "K N M", "M"),
-    *each("vecmat", "N", "K N M"),
-    *each("inner", "N M", "K M"),
-    *each("outer", "N", "M"),
-    *each("vdot vecdot", "N", "N"),
-    *each("tensordot", "N M K", "M K 3"),
-    *each("cross", "N 3", "N 3"),
-    Row("einsum", ("N M", "M K"), lambda x, y: vx.einsum("n m, m k -> k n", x, y)),
-    Row("einsum", ("K N M", "M N"), lambda x, y: vx.einsum("... n m, m n -> ...", x, y)),
-    Row("convolve", ("N", "3")),
-    Row("convolve", ("N", "3"), lambda x, y: vx.convolve(x, y, "same")),
-    Row("convolve", ("N", "3"), lambda x, y: vx.convolve(x, y, "valid")),
-    Undecided("convolve", ("N", "M"), lambda x, y: vx.convolve(x, y, "valid")),
-    Row("convolve", ("N", "M")),
-    Row("convolve", ("3", "N"), lambda x, y: vx.convolve(x, y, "valid")),
-    Row("correlate", ("N+2", "N")),
-    Undecided("convolve", ("N", "M"), lambda x, y: vx.convolve(x, y, "same")),
-    Row("correlate", ("N", "M"), lambda x, y: vx.correlate(x, y, "full")),
-    Row("correlate", ("N", "3")),
-    Row("conv", ("N C 8 W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "SAME")),
-    Row("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "VALID")),
-    Row("conv", ("N C 2*H 2*W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
-    Undecided("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
-    Row(
-        "conv_general_dilated",
-        ("N C H W", "O C 3 3"),
-        lambda x, w: vx.conv_general_dilated(x, w, (1, 1), "VALID", rhs_dilation=(2, 2)),
-    ),
-    Row("conv_transpose", ("N H W C", "3 3 C O"), lambda x, w: vx.conv_transpose(x, w, 2, "SAME")),
-    Row("reduce_window", ("N M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2))),
-    Undecided("reduce_window", ("N M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2), 2)),
-    Row("reduce_window", ("2*N 2*M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2), 2)),
+    Row("Array.shape", ("2*N+1 M",), lambda x: vx.ones(divmod(x.shape[0], 2))),
+    Row("Array.shape", ("N M",), lambda x: x if x.shape[0] + 1 > x.shape[0] >= 0 else x[0]),
+    Row("Array.shape", ("N M",), lambda x: vx.jit(vx.multiply)(x, x.shape[0] / 2)),
+    Row("Array.shape", ("N M",), lambda x: vx.where(vx.asarray(x.shape[0]) > 3, x, 0.0)),
+    *[
+        Undecided("Array.shape", ("N M",), ask)
+        for ask in (
+            lambda x: [x[i] for i in range(x.shape[0])],
+            lambda x: x if x.shape[0] > 4 else -x,
+            lambda x: x if x.shape[0] % 2 else -x,
+            lambda x: x if x.shape[0] & 1 else -x,
+            lambda x: x if x.shape[0] / 2 > 3 else -x,
+            lambda x: x[: int(x.shape[0] / 2)],
+            lambda x: x[: math.ceil(x.shape[0] / 2)],
+            lambda x: x / math.sqrt(x.shape[0]),
+            lambda x: x * np.sqrt(x.shape[0]),
+            lambda x: x * np.zeros(x.shape),
+            lambda x: x[(None,) * x.shape[0]],
+            lambda x: vx.zeros(max(x.shape)),
+            lambda x: vx.fori_loop(0, x.shape[0].bit_length(), lambda i, y: y, x),
+            lambda x: vx.map(vx.sum, x, batch_size=x.shape[0]),
+        )
+    ],
 ]

@@ -1,4 +1,4 @@
-"""More rows of symbolic sizes: linear algebra, Fourier, layers, random numbers, transformations."""
+"""More rows: products, linear algebra, Fourier, layers, random numbers, transformations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,43 @@ from typing import Any
 
 import verax as vx
 from tests.functions.cases_symbolic import Row, Undecided, each
+
+PRODUCTS = [
+    *each("matmul dot", "N M", "M K"),
+    Row("matmul", ("K N M", "M 3")),
+    *each("matvec", "K N M", "M"),
+    *each("vecmat", "N", "K N M"),
+    *each("inner", "N M", "K M"),
+    *each("outer", "N", "M"),
+    *each("vdot vecdot", "N", "N"),
+    *each("tensordot", "N M K", "M K 3"),
+    *each("cross", "N 3", "N 3"),
+    Row("einsum", ("N M", "M K"), lambda x, y: vx.einsum("n m, m k -> k n", x, y)),
+    Row("einsum", ("K N M", "M N"), lambda x, y: vx.einsum("... n m, m n -> ...", x, y)),
+    Row("convolve", ("N", "3")),
+    Row("convolve", ("N", "3"), lambda x, y: vx.convolve(x, y, "same")),
+    Row("convolve", ("N", "3"), lambda x, y: vx.convolve(x, y, "valid")),
+    Undecided("convolve", ("N", "M"), lambda x, y: vx.convolve(x, y, "valid")),
+    Row("convolve", ("N", "M")),
+    Row("convolve", ("3", "N"), lambda x, y: vx.convolve(x, y, "valid")),
+    Row("correlate", ("N+2", "N")),
+    Undecided("convolve", ("N", "M"), lambda x, y: vx.convolve(x, y, "same")),
+    Row("correlate", ("N", "M"), lambda x, y: vx.correlate(x, y, "full")),
+    Row("correlate", ("N", "3")),
+    Row("conv", ("N C 8 W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "SAME")),
+    Row("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "VALID")),
+    Row("conv", ("N C 2*H 2*W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
+    Undecided("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
+    Row(
+        "conv_general_dilated",
+        ("N C H W", "O C 3 3"),
+        lambda x, w: vx.conv_general_dilated(x, w, (1, 1), "VALID", rhs_dilation=(2, 2)),
+    ),
+    Row("conv_transpose", ("N H W C", "3 3 C O"), lambda x, w: vx.conv_transpose(x, w, 2, "SAME")),
+    Row("reduce_window", ("N M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2))),
+    Undecided("reduce_window", ("N M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2), 2)),
+    Row("reduce_window", ("2*N 2*M",), lambda x: vx.reduce_window(x, 0.0, "add", (2, 2), 2)),
+]
 
 LINALG = [
     *each(
@@ -166,7 +203,9 @@ RANDOM = [
     Row("random.choice", ("key", "N", "N"), lambda k, x, p: vx.random.choice(k, x, (5,), p=p)),
     Row("random.choice", ("key", "N"), lambda k, x: vx.random.choice(k, x, (5,), False)),
     Row("random.fold_in", ("key", "i:")),
+    Row("random.fold_in", ("key", "N"), lambda k, x: vx.random.fold_in(k, x.shape[0])),
     Row("random.key", ("i:",)),
+    Row("random.key", ("N",), lambda x: vx.random.key(x.shape[0])),
     Row("random.key_data", ("key",)),
     Row("random.wrap_key_data", ("u:N 2",)),
     Row(
@@ -238,8 +277,13 @@ def squared(x: Any) -> Any:
 squared.defvjp(lambda x: (x**2, x), lambda x, g: (2 * x * g,))
 
 
-def slope(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    return vx.grad(f, argnums)
+@vx.custom_derivative
+def measured(x: Any) -> Any:
+    return vx.sum(x * x), lambda t: 2 * vx.sum(x * t)
+
+
+def slope(f: Callable[..., Any], argnums: Any = 0, **how: Any) -> Callable[..., Any]:
+    return vx.grad(f, argnums, **how)
 
 
 def over(axis: str, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,7 +298,12 @@ TRANSFORMS = [
     Row("grad", ("N H W C", "3 3 C O", "O"), slope(lambda *xs: conv(*xs).sum(), (0, 1, 2))),
     Row("grad", ("N T D", *HEADS), slope(lambda *xs: attention(*xs).sum(), (0, 1, 2, 3))),
     Row("grad", ("N D", "key"), slope(lambda x, k: vx.nn.dropout(x, 0.5, key=k).sum())),
-    Row("grad", ("N D",), slope(lambda x: cubed(x).sum() + squared(x).sum())),
+    Row("custom_jvp", ("N D",), slope(lambda x: cubed(x).sum())),
+    Row("custom_vjp", ("N D",), slope(lambda x: squared(x).sum())),
+    Row("custom_derivative", ("N D",), slope(measured)),
+    Row("grad", ("N D",), slope(lambda x: vx.sin(x).sum(), memory=1 << 40)),
+    Undecided("grad", ("N D",), slope(lambda x: (vx.sin(x) ** 2).sum(), memory=1)),
+    Row("shard", ("2*N D",), lambda x: vx.shard(x, vx.Mesh(data=2), vx.P("data"))),
     Row("value_and_grad", ("D E", "N D"), vx.value_and_grad(loss)),
     Row("jvp", ("N", "N"), lambda x, t: vx.jvp(mixed, (x,), (t,))),
     Row("jet", ("N", "N"), lambda x, t: vx.jet(lambda x: vx.sum(vx.exp(x)), (x,), ((t, t),))),
@@ -317,6 +366,8 @@ TRANSFORMS = [
         Row(name, ("N D",), over("i", lambda x, name=name: getattr(vx, name)(x, "i")))
         for name in ("pmax", "pmean", "pmin", "psum")
     ],
+    Undecided("ppermute", ("N",), over("i", lambda x: vx.ppermute(x, "i", [(0, 1)]))),
+    Undecided("pshuffle", ("N",), over("i", lambda x: vx.pshuffle(x, "i", [1, 0]))),
     Row("psum_scatter", ("N N",), over("i", lambda x: vx.psum_scatter(x, "i"))),
     Row("all_to_all", ("N N",), over("i", lambda x: vx.all_to_all(x, "i", 0, 0))),
     Row("axis_index", ("N",), over("i", lambda x: x + vx.axis_index("i"))),
