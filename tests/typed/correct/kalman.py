@@ -63,8 +63,8 @@ def negative_log_likelihood(m: Model, start: Belief, ys: F32[Time, Obs]) -> F32[
 
 def example() -> vx.AnyArray:
     m = Model(0.9 * vx.eye(3), floats(2, 3), 0.1 * vx.eye(3, dtype=vx.float32), 0.5 * vx.eye(2))
-    start = Belief(vx.zeros((3,), vx.float32), vx.eye(3))
     ys = floats(6, 2)
+    start = Belief(floats(3), m.q)
     means, _ = filtered(m, start, ys)
     g = vx.grad(negative_log_likelihood)(m, start, ys)
     return means.sum() + g.a.sum()

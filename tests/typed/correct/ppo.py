@@ -71,10 +71,14 @@ def loss(p: Policy, r: Rollout, advantage: F32[Time, Envs], target: F32[Time, En
     return policy + 0.5 * value - 0.01 * entropy
 
 
+def with_last(value: F32[Time, Envs]) -> F32[Add[Time, Literal[1]], Envs]:
+    return vx.concat([value, vx.zeros_like(value[:1])])
+
+
 def example() -> vx.AnyArray:
     p = Policy(floats(3, 2), floats(3))
     r = Rollout(floats(4, 5, 3), ints(2, 4, 5), floats(4, 5), floats(4, 5), positive(4, 5))
-    values = vx.concat([p.value(r.obs), vx.zeros((1, 5), vx.float32)])
+    values = with_last(p.value(r.obs))
     a = advantages(r.reward, r.alive, values)
     value, g = vx.value_and_grad(loss)(p, r, a, a + values[:-1])
     return value + g.actor.sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import verax as vx
 from tests.typed.data import floats, ints
@@ -22,9 +22,6 @@ class Hid(vx.Dim): ...
 
 
 class Cls(vx.Dim): ...
-
-
-class Steps(vx.Dim): ...
 
 
 class Params(NamedTuple):
@@ -52,7 +49,7 @@ def fit(
     x: F32[Batch, Feat],
     y: I32[Batch],
     optimizer: vx.optim.Transform,
-) -> tuple[P, F32[Steps]]:
+) -> tuple[P, F32[Literal[3]]]:
     def step(carry: tuple[P, Any], _: None) -> tuple[tuple[P, Any], F32[()]]:
         params, state = carry
         value, grads = vx.value_and_grad(loss)(params, x, y)
