@@ -24,6 +24,7 @@ namespace_packages = true
 explicit_package_bases = true
 mypy_path = {paths}
 cache_dir = {cache}
+allow_redefinition = true
 {plugins}
 [mypy-jaxlib.*,scipy.*,ml_dtypes.*]
 ignore_missing_imports = true
