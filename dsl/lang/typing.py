@@ -106,7 +106,7 @@ class Size(int, Generic[D]):
     """
 
 
-class Transformed(Generic[D, *Terms]):
+class Deferred(Generic[D, *Terms]):
     """What ``vmap(f)`` is to a checker that evaluates it where it is called.
 
     It exists for checkers; at run time ``vmap(f)`` is a function. The parameters are the name of
@@ -114,7 +114,7 @@ class Transformed(Generic[D, *Terms]):
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("Transformed exists for checkers only")
+        raise TypeError("Deferred exists for checkers only")
 
 
 AnyDim: TypeAlias = Dim | int

@@ -157,10 +157,11 @@ class _Call:
         return normal(expand_type(t, self.variables), self.named)
 
     def signature(self) -> CallableType:
-        """The signature with what is bound in it."""
+        """The signature with what is bound in it; an instance is of its class, whatever the sizes."""
+        own = self.callee.is_type_obj()
         return self.callee.copy_modified(
             arg_types=[self.put(t) for t in self.callee.arg_types],
-            ret_type=self.put(self.callee.ret_type),
+            ret_type=self.callee.ret_type if own else self.put(self.callee.ret_type),
             variables=[v for v in self.callee.variables if v.id not in self.variables],
         )
 
@@ -178,8 +179,16 @@ class _Bound(TypeTranslator):
             return found
         return super().visit_instance(t) if t.args else t
 
+    def visit_tuple_type(self, t: TupleType, /) -> Type:
+        return super().visit_tuple_type(t) if _is_plain(t) else t
+
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
         return get_proper_type(t).accept(self)
+
+
+def _is_plain(t: TupleType) -> bool:
+    """Whether a type is that of tuples, and not of a named tuple."""
+    return t.partial_fallback.type.fullname == "builtins.tuple"
 
 
 def _pairs(formal: Type, actual: Type, where: str) -> Iterator[Pair]:
@@ -196,8 +205,9 @@ def _pairs(formal: Type, actual: Type, where: str) -> Iterator[Pair]:
             for x, y in zip(f.args, a.args):
                 yield from _pairs(x, y, where) if not _is_dim(x) else [Pair(x, y, where)]
     elif isinstance(f, TupleType) and isinstance(a, TupleType) and len(f.items) == len(a.items):
-        for x, y in zip(f.items, a.items):
-            yield from _pairs(x, y, where)
+        if _is_plain(f):
+            for x, y in zip(f.items, a.items):
+                yield from _pairs(x, y, where)
 
 
 def _dims(formal: Instance, actual: Instance, where: str) -> Iterator[Pair]:

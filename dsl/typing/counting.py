@@ -22,12 +22,15 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "mul": operator.mul,
     "floordiv": operator.floordiv,
     "mod": operator.mod,
+    "pow": operator.pow,
 }
 METHODS = {
-    f"builtins.int.__{prefix}{name}__": (f, prefix == "r")
+    f"{cls}.__{prefix}{name}__": (f, prefix == "r")
+    for cls in ("builtins.int", SIZE)
     for name, f in _OPERATORS.items()
     for prefix in ("", "r")
 }
+POWER = "builtins.float.__rpow__"
 SYMBOLS = {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod"}
 
 
@@ -58,6 +61,12 @@ def counted(ctx: MethodContext, fullname: str, named: Named) -> Type:
     return named(SIZE, [names.dim_type(found)])
 
 
+def power(ctx: MethodContext, named: Named) -> Type:
+    """``size ** 0.5``: a size is no negative number, so the power is real."""
+    base = ctx.arg_types[0][0] if ctx.arg_types and ctx.arg_types[0] else ctx.type
+    return named("builtins.float", []) if _is_size(base) else ctx.default_return_type
+
+
 def length(ctx: FunctionContext, named: Named) -> Type:
     """``len(x)``: of an array the size of its first dim."""
     t = get_proper_type(ctx.arg_types[0][0]) if ctx.arg_types and ctx.arg_types[0] else None
@@ -69,4 +78,5 @@ def length(ctx: FunctionContext, named: Named) -> Type:
 
 
 def _is_size(t: Type) -> bool:
-    return isinstance(t, Instance) and t.type.fullname == SIZE
+    p = get_proper_type(t)
+    return isinstance(p, Instance) and p.type.fullname == SIZE

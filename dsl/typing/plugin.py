@@ -38,6 +38,7 @@ from mypy.types import (
     FunctionLike,
     Instance,
     NoneType,
+    Parameters,
     Type,
     UnionType,
     get_proper_type,
@@ -46,14 +47,14 @@ from mypy.types import (
 from verax.dsl.typing import library
 from verax.dsl.typing.arithmetic import analyzed, normal
 from verax.dsl.typing.binding import bound
-from verax.dsl.typing.counting import METHODS, counted, length
+from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
 from verax.dsl.typing.described import Undecided
 from verax.dsl.typing.errors import report
-from verax.dsl.typing.evaluate import remembered
+from verax.dsl.typing.evaluate import call, remembered
 from verax.dsl.typing.names import ADD, MUL
 from verax.dsl.typing.permissive import any_array, opened, permissive
 from verax.dsl.typing.reading import is_any, unions
-from verax.dsl.typing.site import TRANSFORMED, MoreAxes, Site
+from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
 from verax.sharding.errors import VeraxError
 
 Call: TypeAlias = FunctionContext | MethodContext
@@ -61,7 +62,8 @@ C = TypeVar("C")
 Arguments: TypeAlias = tuple[list[tuple[Any, Type]], dict[str, tuple[Any, Type]]]
 SUPPORTED = ((2, 0), (2, 4))
 """The minor versions of mypy, from and to, that this was tested on."""
-JIT = "verax.dsl.lang.jit.Jit"
+FUNCTIONS = frozenset({"verax.dsl.lang.jit.Jit", "verax.dsl.lang.signatures.Transformed"})
+"""The classes of what transformations give, in their signatures."""
 _REFUSED: Type = NoneType()
 _TRACE = os.environ.get("VERAX_TRACE") == "1"
 
@@ -121,8 +123,10 @@ class VeraxPlugin(Plugin):
         return None
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
-        if fullname == f"{TRANSFORMED}.__call__":
-            return _safe(self._transformed)
+        if fullname == f"{DEFERRED}.__call__":
+            return _safe(self._deferred)
+        if fullname == POWER:
+            return _safe(lambda ctx: power(ctx, self.named))
         if fullname in METHODS:
             return _safe(lambda ctx: counted(ctx, fullname, self.named))
         if library.function(fullname) is not None:
@@ -264,15 +268,16 @@ class VeraxPlugin(Plugin):
         """A function: its own type where mypy knows it whole, else to be evaluated when called."""
         default = get_proper_type(ctx.default_return_type)
         given = [a for a in actuals if not isinstance(a.expression, LambdaExpr)]
-        late = len(given) < len(actuals) or any(_is_transformed(a.type) for a in actuals)
+        late = len(given) < len(actuals) or any(_is_deferred(a.type) for a in actuals)
         site = self._site(ctx, actuals)
         try:
             args, kwargs = self._read(site, actuals)
             made = f(*[x for x, _ in args], **{k: x for k, (x, _) in kwargs.items()})
             if late or _open(default):
-                return site.transformed(fullname, args, kwargs)
-            if isinstance(default, CallableType):
-                remembered(made, [site.reader.type(t) for t in default.arg_types], {}, site.sizes)
+                return site.deferred(fullname, args, kwargs)
+            parameters = _parameters(default)
+            if parameters is not None:
+                call(made, [site.reader.type(t) for t in parameters], {}, site.sizes)
             return default
         except Undecided as reason:
             self._trace(ctx.context, reason)
@@ -281,7 +286,7 @@ class VeraxPlugin(Plugin):
             report(ctx.api, error, ctx.context)
             return default
 
-    def _transformed(self, ctx: MethodContext) -> Type:
+    def _deferred(self, ctx: MethodContext) -> Type:
         """A call of what a transformation gave."""
         actuals = list(_actuals(ctx))
         site = self._site(ctx, [*actuals, Actual(ARG_POS, None, ctx.context, ctx.type)])
@@ -331,17 +336,28 @@ def _literal(a: Actual) -> bool:
     return isinstance(a.expression, LambdaExpr) or not isinstance(get_proper_type(a.type), AnyType)
 
 
-def _is_transformed(t: Type) -> bool:
+def _is_deferred(t: Type) -> bool:
     p = get_proper_type(t)
-    return isinstance(p, Instance) and p.type.fullname == TRANSFORMED
+    return isinstance(p, Instance) and p.type.fullname == DEFERRED
 
 
 def _gives_function(t: Type) -> bool:
     """Whether a call gives a function."""
     p = get_proper_type(t)
     if isinstance(p, Instance):
-        return p.type.fullname == JIT
+        return p.type.fullname in FUNCTIONS
     return isinstance(p, FunctionLike)
+
+
+def _parameters(t: Type) -> list[Type] | None:
+    """The types of the parameters of what a transformation gives; None for a jitted function."""
+    p = get_proper_type(t)
+    if isinstance(p, CallableType):
+        return p.arg_types
+    if isinstance(p, Instance) and p.type.name == "Transformed":
+        first = get_proper_type(p.args[0])
+        return first.arg_types if isinstance(first, Parameters) else None
+    return None
 
 
 def _open(t: Type) -> bool:
@@ -349,8 +365,9 @@ def _open(t: Type) -> bool:
     p = get_proper_type(t)
     if isinstance(p, Instance):
         return any(map(_open, p.args))
-    if isinstance(p, CallableType):
-        return any(is_any(a) for a in (*p.arg_types, p.ret_type))
+    if isinstance(p, (CallableType, Parameters)):
+        result = [p.ret_type] if isinstance(p, CallableType) else []
+        return any(is_any(a) for a in (*p.arg_types, *result))
     return isinstance(p, AnyType)
 
 

@@ -2,7 +2,7 @@
 
 Functions of the user's are answered by the checker itself (``check_call`` on the types that the
 library calls them with), lambdas are inferred on these types, and what a transformation gives is
-kept as a ``Transformed``: its name with what it was given, evaluated where it is called.
+kept as a ``Deferred``: its name with what it was given, evaluated where it is called.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ from verax.dsl.typing.names import HERE, SHARDED, SIZE, Named, Names, anything
 from verax.dsl.typing.reading import ARRAY, DTYPE, KEY, Reader, axes_in, struct_fields
 from verax.sharding.mesh import Mesh
 
-TRANSFORMED = HERE + "Transformed"
+DEFERRED = HERE + "Deferred"
 LAMBDA = "lambda "
 AT, PLACE = "verax.dsl.lang.updates.At", "verax.dsl.lang.updates.Place"
 
@@ -198,9 +198,9 @@ class Site:
 
     def _reference(self, fullname: str) -> Instance:
         nothing = NoneType()
-        return self.named(TRANSFORMED, [self.names.literal(fullname), nothing, nothing])
+        return self.named(DEFERRED, [self.names.literal(fullname), nothing, nothing])
 
-    def transformed(
+    def deferred(
         self, fullname: str, args: Sequence[tuple[Any, Type]], kwargs: dict[str, tuple[Any, Type]]
     ) -> Instance:
         """What a transformation gives, to be evaluated where it is called."""
@@ -208,7 +208,7 @@ class Site:
         named = self._tuple(
             [self._tuple([self.names.literal(k), self.encode(*x)]) for k, x in kwargs.items()]
         )
-        return self.named(TRANSFORMED, [self.names.literal(fullname), positional, named])
+        return self.named(DEFERRED, [self.names.literal(fullname), positional, named])
 
     def built(self, t: Instance) -> Any:
         """What an instance of a class of the library stands for; None for other classes."""
@@ -216,7 +216,7 @@ class Site:
         if fullname in (AT, PLACE) and t.args:
             parts = [self.reader.type(a) for a in t.args]
             return At(*parts) if fullname == AT else Place(*parts)
-        if fullname != TRANSFORMED:
+        if fullname != DEFERRED:
             return None
         name, args, kwargs = map(get_proper_type, t.args)
         assert isinstance(name, LiteralType)
@@ -273,7 +273,7 @@ class Site:
         if type(x) is not tuple or not any(map(is_made, x)):
             return self.write(x)
         items = [
-            self.transformed(f"{fullname}[{i}]", args, kwargs) if is_made(y) else self.write(y)
+            self.deferred(f"{fullname}[{i}]", args, kwargs) if is_made(y) else self.write(y)
             for i, y in enumerate(x)
         ]
         return self._tuple(items)
