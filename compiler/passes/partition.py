@@ -103,6 +103,12 @@ def partition(
     return Partitioned(local.program, outs, (*local.notes, *_table(local.program)))
 
 
+def forget() -> None:
+    """Forget what was partitioned: equal programs share it, and with it the lines of the first."""
+    partition.cache_clear()
+    _write.cache_clear()
+
+
 class _Local(NamedTuple):
     """A local program, and notes on what could not be cut."""
 

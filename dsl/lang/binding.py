@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from verax.compiler.ir.dtypes import DType
-from verax.compiler.ir.sizes import Poly, Shape, Size, divide, product
+from verax.compiler.ir.sizes import Poly, Shape, Size, dim, divide, product
 from verax.dsl.lang.patterns import ArrayPattern, Segment, Sized, names_in
 
 
@@ -101,7 +101,9 @@ class Bindings:
         if before.value == e.given:
             return None
         assert isinstance(before.value, int | Poly)
-        if before.path == e.path:
+        if before.value == dim(name):  # a caller is staged on symbolic types
+            text = f"dimension {e.at} of {e.path} is {e.given}, and is declared {name}"
+        elif before.path == e.path:
             text = f"{name} is both {before.value} and {e.given} in {e.path}"
         else:
             text = f"{name} is {before.value} in {before.path} and {e.given} in {e.path}"
@@ -111,8 +113,13 @@ class Bindings:
         if found.name is None:
             if found.constant == e.given:
                 return None
-            known = [f"{n} is {self.sizes[n].value} in {self.sizes[n].path}"
-                     for n in dict.fromkeys(names_in(e.declared))]  # fmt: skip
+            if found.constant == e.declared:  # as in _bind
+                text = f"dimension {e.at} of {e.path} is {e.given}, and is declared {e.declared}"
+                return Clash(text, (e.at,), found.constant)
+            known = [
+                f"{n} is {self.sizes[n].value} in {self.sizes[n].path}"
+                for n in dict.fromkeys(names_in(e.declared))
+            ]
             text = (
                 f"{e.declared} is {found.constant}, but dimension {e.at} of {e.path} is {e.given}"
             )

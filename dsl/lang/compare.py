@@ -158,9 +158,10 @@ def _structure(who: str, path: str, p: Pattern, x: Any) -> StructureError:
         text = f"a {type(x).__name__} of {len(x)}"
     else:
         text = f"a {type(x).__name__}"
+    verb = "return" if path.startswith("the result") else "pass"
     return StructureError(
         f"{who}: {path} is {text}, and is declared {p}",
-        fix=f"pass what is declared, or declare {path} as what it is",
+        fix=f"{verb} what is declared, or declare {path} as what it is",
     )
 
 

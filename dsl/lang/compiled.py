@@ -12,6 +12,7 @@ from verax.compiler.ir.types import Type
 from verax.dsl.lang.cache import Entry
 from verax.dsl.lang.stage import Staged, as_argument
 from verax.dsl.lang.treedef import TreeDef, flatten, mismatch
+from verax.sharding.errors import ShardingError
 
 if TYPE_CHECKING:
     from verax.compiler.backend.compile import Cost, Executable, Memory
@@ -41,6 +42,21 @@ class CommTable(tuple["Comm", ...]):
     """The communication of a program; printed, lines of one source line are added up."""
 
     __slots__ = ()
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of one run; what a loop of unknown length sends counts once."""
+        return _bytes(self)
+
+    def within(self, budget: int | None, who: str) -> None:
+        """Raise a ShardingError, with the table, where more is communicated than ``budget``."""
+        if budget is not None and self.nbytes > budget:
+            table = "\n".join(f"    {line}" for line in str(self).splitlines())
+            raise ShardingError(
+                f"{who} communicates {self.nbytes:,} bytes, more than comm_budget={budget:,}\n"
+                + table,
+                fix="cut the operands of the largest lines alike (vx.shard), or allow more",
+            )
 
     def __str__(self) -> str:
         if not self:

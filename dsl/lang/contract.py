@@ -116,9 +116,11 @@ def problem(who: str, rows: Sequence[Row], wrong: Sequence[Wrong]) -> VeraxError
 def _fix(rows: Sequence[Row], first: Wrong) -> str:
     row = rows[first.row]
     turned = _transposed(rows, first.row)
+    result = row.path.startswith("the result")
     if turned:
-        return f"its dimensions come in the other order: pass {row.path}.T"
-    if row.path.startswith("the result"):
+        what = "return it transposed, .T" if result else f"pass {row.path}.T"
+        return f"its dimensions come in the other order: {what}"
+    if result:
         return f"return {row.pattern}, or declare what is returned"
     return f"pass {row.path} as {row.pattern}, or declare what is passed"
 
@@ -173,8 +175,10 @@ def _given(row: Row) -> str:
     placed = spread(p, t.shape)
     if placed is None:
         return str(t)
-    names = {at: str(d.size) for at, d in placed[0] if isinstance(d.size, Poly)}
-    sizes = [f"{names[i]}={n}" if i in names and names[i] != str(n) else str(n)
-             for i, n in enumerate(t.shape)]  # fmt: skip
+    named = {at: d.size for at, d in placed[0] if isinstance(d.size, Poly)}
+    sizes = [
+        f"{named[i]}={n}" if i in named and isinstance(n, int) else str(n)
+        for i, n in enumerate(t.shape)
+    ]
     text = f"{t.dtype.name}[{', '.join(sizes)}]"
     return text if t.spec is None else f"{text}@{t.spec}"

@@ -8,7 +8,8 @@ from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar, ov
 
 from verax.compiler.ir.errors import DerivativeError, StructureError
 from verax.compiler.ir.types import has_tangent
-from verax.dsl.lang.memory import Bytes, Change, in_budget
+from verax.dsl.lang.amounts import Bytes
+from verax.dsl.lang.memory import Change, in_budget
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.signatures import Transformed
 from verax.dsl.lang.stage import argument_path

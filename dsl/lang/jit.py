@@ -20,6 +20,7 @@ from verax.compiler.ir.program import Program
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.passes.pipeline import prepare
+from verax.dsl.lang.amounts import Bytes, in_bytes
 from verax.dsl.lang.cache import (
     CacheInfo,
     Counts,
@@ -36,17 +37,16 @@ from verax.dsl.lang.cache import (
 )
 from verax.dsl.lang.checked import Checked
 from verax.dsl.lang.chosen import Chosen, Names, Numbers
-from verax.dsl.lang.compiled import Compiled, Lowered
+from verax.dsl.lang.compiled import CommTable, Compiled, Lowered
 from verax.dsl.lang.dtypes import DTypeLike, dtype_of
-from verax.dsl.lang.fixed import is_plain
 from verax.dsl.lang.frames import door, drop_library_frames
 from verax.dsl.lang.identity import Identity, why_unkeyed
 from verax.dsl.lang.scope import STACK, Donated, describe
 from verax.dsl.lang.stage import Staged, argument_path, kind_of, stage
-from verax.dsl.lang.treedef import TreeDef, exact, flatten, node_of
+from verax.dsl.lang.static import static_key
+from verax.dsl.lang.treedef import TreeDef, flatten
 from verax.dsl.lang.value import Value
 from verax.dsl.lang.variants import Variant, Variants
-from verax.dsl.lang.walk import Walk
 from verax.sharding.errors import user_line
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Jit(Generic[P, R]):
         donate_argnames: Names,
         max_variants: int | None,
         promotion: Promotion,
+        comm_budget: Bytes | None,
     ) -> None:
         if not callable(f):
             raise StructureError(f"jit needs a function, got an object of {type(f).__name__}")
@@ -95,6 +96,11 @@ class Jit(Generic[P, R]):
         if self._donate:
             self._options = self._donate.numbers, self._donate.names, self._options
         self._limit = max_variants
+        self.comm_budget = (
+            None if comm_budget is None else in_bytes(comm_budget, "jit", "comm_budget")
+        )
+        if self.comm_budget is not None:  # functions with and without it share no entry
+            self._options = self.comm_budget, self._options
         self._seen: dict[object, Variant] = {}
         self._counts = Counts()
         self._last: Recent | None = None
@@ -168,7 +174,7 @@ class Jit(Generic[P, R]):
         named = {n: x for n, x in kwargs.items() if n in self._static.names}
         reads: list[Value] = []
         key = tuple(
-            [_static_key(self._f, i, x, reads) for i, x in (*static.items(), *named.items())]
+            [static_key(self._f, i, x, reads) for i, x in (*static.items(), *named.items())]
         )
 
         def bound(*rest: Any, **others: Any) -> R:
@@ -197,7 +203,9 @@ class Jit(Generic[P, R]):
             s = self._staged(run, tree, types, weak, keywords, who)
             call.check_result(s.out_tree, s.program.out_types)
             donate = self._donated(tree, weak, keywords, extra[0]) if self._donate else ()
-            return s, compile_staged(s, types, donate)
+            executable = compile_staged(s, types, donate)
+            self._within_budget(executable)
+            return s, executable
 
         skipped = extra[0] if self._static else ()
         path = partial(argument_path, self._f, tree, keywords=keywords, skipped=skipped)
@@ -320,6 +328,10 @@ class Jit(Generic[P, R]):
         donate = self._donated(tree, weak, keywords, self._skipped(request)) if self._donate else ()
         return s, [*types, *[x.type for x in s.captured]], request, donate
 
+    def _within_budget(self, run: Executable) -> None:
+        if self.comm_budget is not None:
+            CommTable(run.comm).within(self.comm_budget, describe(self._f))
+
     def stage(self, *args: Any, **kwargs: Any) -> Program:
         """The program for arguments such as these: arrays, or types made by ``vx.spec``."""
         return self._abstract(args, kwargs)[0].program
@@ -337,6 +349,7 @@ class Jit(Generic[P, R]):
         """The executable for arguments such as these, with its costs."""
         s, types, request, donate = self._abstract(args, kwargs)
         run = compile_staged(s, types[: len(types) - len(s.captured)], donate)
+        self._within_budget(run)
         return Compiled(run, s, request.tree, types[: len(request.leaves)], describe(self._f))
 
     def cache_info(self) -> CacheInfo:
@@ -369,30 +382,6 @@ class BoundJit:
         return repr(self.jitted)
 
 
-def _static_key(f: object, at: object, x: Any, reads: list[Value]) -> Any:
-    """What a static argument counts as: its content, or what its class says is equal."""
-    if not _says_what_is_equal(type(x)):
-        walk = Walk()
-        key = at, walk.value(x, (None, "the static argument ", at, None)), walk.finish()
-        if walk.reason is None:
-            reads += walk.reads
-            return key
-    try:
-        hash(x)
-    except TypeError:
-        raise StructureError(
-            f"the static argument {at} of {describe(f)} is a {type(x).__name__}, which has no hash",
-            fix="pass a tuple instead of a list, a vx.struct instead of a dict",
-        ) from None
-    return at, exact(x)
-
-
-def _says_what_is_equal(c: type) -> bool:
-    """Whether this is a class of the user's with an equality of its own."""
-    own: Any = c.__hash__
-    return own is not None and own is not object.__hash__ and is_plain(c) and node_of(c) is None
-
-
 @overload
 def jit(
     f: Callable[P, R],
@@ -404,6 +393,7 @@ def jit(
     donate_argnames: Names = ...,
     max_variants: int | None = ...,
     promotion: Promotion = ...,
+    comm_budget: Bytes | None = ...,
 ) -> Jit[P, R]: ...
 @overload
 def jit(
@@ -414,6 +404,7 @@ def jit(
     donate_argnames: Names = ...,
     max_variants: int | None = ...,
     promotion: Promotion = ...,
+    comm_budget: Bytes | None = ...,
 ) -> Callable[[Callable[P, R]], Jit[P, R]]: ...
 def jit(
     f: Callable[..., Any] | None = None,
@@ -425,6 +416,7 @@ def jit(
     donate_argnames: Names = (),
     max_variants: int | None = None,
     promotion: Promotion = "standard",
+    comm_budget: Bytes | None = None,
 ) -> Any:
     """f, compiled: staged once per types of its arguments, then run on the device.
 
@@ -444,6 +436,8 @@ def jit(
             or static values, is a VariantError that shows what is different. ``f.cache`` lists
             them, and ``f.cache.clear()`` frees them.
         promotion: ``"strict"`` makes arrays of two dtypes that meet a DTypeError.
+        comm_budget: what one run may communicate on a mesh, in bytes or as ``"2MiB"``; a program
+            that communicates more is a ShardingError that shows its table.
 
     Raises:
         ShapeError, DTypeError, ShardingError, StructureError: an argument or the result is not what
@@ -459,7 +453,7 @@ def jit(
     Array([0., 2., 4.], dtype=float32)
     """
     donated = donate_argnums, donate_argnames
-    options = (static_argnums, static_argnames, *donated, max_variants, promotion)
+    options = (static_argnums, static_argnames, *donated, max_variants, promotion, comm_budget)
     if f is None:
         return door(lambda g: Jit(g, *options))
     return Jit(f, *options)

@@ -9,18 +9,17 @@ Law: a budget changes no value.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from verax.compiler.ir.errors import StructureError
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import Type
 from verax.compiler.ops.values import weight
 from verax.compiler.passes.budget import Row, computed_again, fit, lean, rows
 from verax.compiler.passes.peak import peak, peak_of_steps
 from verax.compiler.passes.pipeline import prepare
+from verax.dsl.lang.amounts import Bytes, in_bytes
 from verax.dsl.lang.control import Operands, flat
 from verax.dsl.lang.jit import Jit, jit
 from verax.dsl.lang.stage import Staged, known, spend_inputs, spend_results, stage
@@ -29,37 +28,12 @@ from verax.dsl.lang.value import invoke
 
 Function: TypeAlias = Callable[..., Any]
 Change: TypeAlias = Callable[[Program], Program] | None
-Bytes: TypeAlias = int | str
-"""A budget: bytes, or a number with a unit."""
-
-UNITS = {
-    "": 1, "B": 1,
-    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
-}  # fmt: skip
 LOOPS: tuple[Change, ...] = (
     None,
     partial(lean, rule="dots_saveable"),
     partial(lean, rule="nothing_saveable"),
 )
 """What scans may keep, most first."""
-
-
-def in_bytes(memory: Bytes, what: str) -> int:
-    """The budget in bytes.
-
-    >>> in_bytes("1.5 KiB", "grad")
-    1536
-    """
-    if type(memory) is int and memory >= 0:
-        return memory
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(memory))
-    if type(memory) is not str or found is None or found[2].upper() not in UNITS:
-        raise StructureError(
-            f"{what}: memory={memory!r} is no number of bytes",
-            fix='an int, or a string such as "512MB" or "2GiB"',
-        )
-    return int(float(found[1]) * UNITS[found[2].upper()])
 
 
 def in_budget(make: Callable[[Change], Function], memory: Bytes, what: str, of: object) -> Function:

@@ -66,3 +66,24 @@ def test_its_communication_is_that_of_megatron() -> None:
         ("all_reduce", ("model",), 256),  # the activations
     ]
     assert all(c.span is not None for c in comm)
+
+
+def test_a_budget_for_communication() -> None:
+    mesh = vx.Mesh(model=2)
+    x = vx.shard(vx.ones((4, 8)), mesh, P(None, "model"))
+
+    def total(x: vx.AnyArray) -> vx.AnyArray:
+        return vx.sum(x, axis=1)
+
+    assert vx.jit(total, comm_budget="1KB")(x).shape == (4,)
+    tight = vx.jit(total, comm_budget=15)
+    for call in (tight, tight.compile):
+        with pytest.raises(vx.ShardingError) as error:
+            call(x)
+        text = error.value.message
+        assert "total (" in text
+        assert "communicates 16 bytes, more than comm_budget=15\n" in text
+        assert "all_reduce      1     16  model" in text
+    assert tight(vx.ones((4, 8))).shape == (4,)
+    with pytest.raises(vx.StructureError, match=r"comm_budget='much' is no number of bytes"):
+        vx.jit(total, comm_budget="much")
