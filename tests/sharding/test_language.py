@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 import verax as vx
 from verax.sharding.mesh import Mesh
