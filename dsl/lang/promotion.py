@@ -36,7 +36,7 @@ from verax.dsl.lang.dtypes import (
 )
 from verax.dsl.lang.dtypes import join as join_dtypes
 from verax.dsl.lang.host import is_numpy, to_numpy
-from verax.dsl.lang.scope import STACK
+from verax.dsl.lang.scope import STACK, Scope
 from verax.dsl.lang.value import Value, apply, shape_of, wrap
 from verax.sharding.spec import Spec
 
@@ -164,14 +164,24 @@ def _join(name: str, dtypes: Sequence[DType], xs: Sequence[object]) -> DType:
     if scope is not None and scope.strict and len(set(dtypes)) > 1:
         types = [x.type if isinstance(x, Value) else d for x, d in zip(xs, dtypes)]
         raise DTypeError(
-            f"{name}: {' and '.join(map(str, types))} have different dtypes, and {scope.where}"
-            ' is staged with promotion="strict"',
+            f"{name}: {' and '.join(map(str, types))} have different dtypes, and"
+            f" {_strictness(scope)}",
             fix=f"convert one of them: x.astype({str(dtypes[0])!r})",
         )
     try:
         return join_dtypes(dtypes)
     except DTypeError as error:
         raise DTypeError(f"{name}: {error.message}", fix=error.fix) from None
+
+
+def _strictness(scope: Scope) -> str:
+    """Why arrays of two dtypes may not meet here."""
+    outermost = scope
+    while outermost.outer is not None:
+        outermost = outermost.outer
+    if outermost.what == "jit":
+        return f'{scope.where} is staged with promotion="strict"'
+    return "a checker takes no promotion that is not written"
 
 
 # making arrays

@@ -157,7 +157,7 @@ class _Call:
         return normal(expand_type(t, self.variables), self.named)
 
     def signature(self) -> CallableType:
-        """The signature with what is bound in it; an instance is of its class, whatever the sizes."""
+        """The signature with what is bound in it; an instance is of its class at all sizes."""
         own = self.callee.is_type_obj()
         return self.callee.copy_modified(
             arg_types=[self.put(t) for t in self.callee.arg_types],
@@ -187,8 +187,8 @@ class _Bound(TypeTranslator):
 
 
 def _is_plain(t: TupleType) -> bool:
-    """Whether a type is that of tuples, and not of a named tuple."""
-    return t.partial_fallback.type.fullname == "builtins.tuple"
+    """Whether a type is that of tuples or lists, and not of a named tuple."""
+    return t.partial_fallback.type.fullname in ("builtins.tuple", "builtins.list")
 
 
 def _pairs(formal: Type, actual: Type, where: str) -> Iterator[Pair]:

@@ -38,3 +38,9 @@ def report(api: CheckerPluginInterface, error: VeraxError, context: Context) -> 
         rest.append(f"fix: {error.fix}")
     for line in rest:
         api.note(line, context, code=code)
+
+
+def note(api: CheckerPluginInterface, text: str, context: Context) -> None:
+    """A note where a shape is not known."""
+    assert isinstance(api, TypeChecker)
+    api.note(text, context, code=CODES["verax-unknown"])

@@ -79,7 +79,7 @@ def call(
     first = failures[0]
     if isinstance(first, VeraxError) and found.certain(failures):
         raise first
-    raise first if isinstance(first, Undecided) else Undecided(str(first))
+    raise Undecided(first.message) if isinstance(first, VeraxError) else first
 
 
 def _attempt(f: Callable[..., Any], filled: tuple[Any, dict[str, Any]]) -> Any:

@@ -49,11 +49,12 @@ from verax.dsl.typing.arithmetic import analyzed, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
 from verax.dsl.typing.described import Undecided
-from verax.dsl.typing.errors import report
+from verax.dsl.typing.errors import note, report
 from verax.dsl.typing.evaluate import call, remembered
 from verax.dsl.typing.names import ADD, MUL
 from verax.dsl.typing.permissive import any_array, opened, permissive
 from verax.dsl.typing.reading import is_any, unions
+from verax.dsl.typing.settings import read_settings
 from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
 from verax.sharding.errors import VeraxError
 
@@ -83,9 +84,10 @@ class VeraxPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._digest = _digest()
+        self._settings = read_settings(options.config_file)
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
-        return {"verax": self._digest}
+        return {"verax": self._digest, "settings": list(self._settings)}
 
     def named(self, fullname: str, args: list[Type]) -> Instance:
         """An instance of a class that any module has."""
@@ -205,6 +207,9 @@ class VeraxPlugin(Plugin):
         """The type of what f gives; None where that cannot be told, _REFUSED after an error."""
         rows = unions([a.type for a in actuals])
         if rows is None or any(is_any(a.type) and not _literal(a) for a in actuals):
+            assert isinstance(ctx.api, TypeChecker)
+            if not ctx.api.expr_checker.in_lambda_expr:  # its parameters become known later
+                self._dark(ctx, Undecided("the type of an argument is not known"))
             return None
         found: list[Type] = []
         for row in rows:
@@ -220,17 +225,20 @@ class VeraxPlugin(Plugin):
                 )
                 found.append(site.result(made, name, args, kwargs))
             except Undecided as reason:
-                self._trace(ctx.context, reason)
+                self._dark(ctx, reason)
                 return None
             except VeraxError as error:
                 report(ctx.api, error, ctx.context)
                 return _REFUSED
         return UnionType.make_union(found)
 
-    def _trace(self, context: Context, reason: Undecided) -> None:
-        """With VERAX_TRACE=1, why a call was not evaluated."""
+    def _dark(self, ctx: Call | AttributeContext, reason: Undecided) -> None:
+        """Say why a call was not evaluated, where that is asked for."""
+        if self._settings.unknown_shapes:
+            first = str(reason).split("\n")[0]
+            note(ctx.api, f"the shape is not known here: {first}", ctx.context)
         if _TRACE:
-            print(f"line {context.line}: not evaluated: {reason}", file=sys.stderr)
+            print(f"line {ctx.context.line}: not evaluated: {reason}", file=sys.stderr)
             if reason.__cause__ is not None:
                 traceback.print_exception(reason.__cause__)
 
@@ -280,7 +288,7 @@ class VeraxPlugin(Plugin):
                 call(made, [site.reader.type(t) for t in parameters], {}, site.sizes)
             return default
         except Undecided as reason:
-            self._trace(ctx.context, reason)
+            self._dark(ctx, reason)
             return default
         except VeraxError as error:
             report(ctx.api, error, ctx.context)
@@ -294,7 +302,7 @@ class VeraxPlugin(Plugin):
             assert isinstance(ctx.type, Instance)
             f = site.built(ctx.type)
         except Undecided as reason:
-            self._trace(ctx.context, reason)
+            self._dark(ctx, reason)
             return ctx.default_return_type
         except VeraxError as error:
             report(ctx.api, error, ctx.context)

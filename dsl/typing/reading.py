@@ -180,6 +180,8 @@ class Reader:
         info = t.partial_fallback.type
         if info.fullname == "builtins.tuple":
             return tuple(items)
+        if info.fullname == "builtins.list":
+            return items
         names = tuple(info.metadata.get("namedtuple", {}).get("fields", ()))
         names = names or tuple([n for n, s in info.names.items() if isinstance(s.node, Var)])
         return Record(Origin(info.fullname, t), names[: len(items)], items)

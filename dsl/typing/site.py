@@ -77,6 +77,8 @@ from verax.sharding.mesh import Mesh
 
 DEFERRED = HERE + "Deferred"
 LAMBDA = "lambda "
+_LONGEST = 64
+"""How long a list may be whose elements are told apart."""
 AT, PLACE = "verax.dsl.lang.updates.At", "verax.dsl.lang.updates.Place"
 
 
@@ -329,23 +331,26 @@ class Site:
         return TupleType(items, whole.partial_fallback)
 
     def _list(self, x: list[Described]) -> Type:
+        """A list; one of known length is told apart element by element, as a tuple is."""
         items = [self.write(y) for y in x]
         if not items:
             return self.named("builtins.list", [anything()])
-        same = all(is_same_type(t, items[0]) for t in items)
-        return self.named("builtins.list", [items[0] if same else self._joined(items)])
+        whole = self.named("builtins.list", [self._joined(items)])
+        return TupleType(items, whole) if len(items) <= _LONGEST else whole
 
     def _joined(self, items: list[Type]) -> Type:
         """Arrays of one dtype keep it; other mixtures are unions."""
+        if all(is_same_type(t, items[0]) for t in items):
+            return items[0]
         dtypes = {str(t.args[0]): t.args[0] for i in items if (t := _array_type(i)) is not None}
         if len(dtypes) == 1 and all(_array_type(i) is not None for i in items):
             return self.named(ARRAY, [next(iter(dtypes.values())), self._rest(Rest(""))])
         return UnionType.make_union(items)
 
     def _dict(self, x: dict[str, Described]) -> Type:
-        value = self._list(list(x.values()))
-        assert isinstance(value, Instance)
-        return self.named("builtins.dict", [self.named("builtins.str", []), value.args[0]])
+        items = [self.write(y) for y in x.values()]
+        value = self._joined(items) if items else anything()
+        return self.named("builtins.dict", [self.named("builtins.str", []), value])
 
     def _many(self, x: Many) -> Type:
         element = self.write(x.element)
