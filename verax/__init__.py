@@ -391,6 +391,7 @@ from verax.dsl.lang.typing import (
     Bool,
     Dim,
     Mul,
+    Scalar,
     Sharded,
     Size,
 )
@@ -455,6 +456,7 @@ __all__ = [
     "Program",
     "PurityError",
     "RestagedWarning",
+    "Scalar",
     "ShapeError",
     "Sharded",
     "ShardingError",

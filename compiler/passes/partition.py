@@ -275,7 +275,8 @@ class _Writer:
 
 def _conflict(op: Op, v: _Value, want: Layout, span: Span | None) -> ShardingError:
     return ShardingError(
-        f"{op.name} needs an operand {v.type} as {Layout(want.cuts)}, and it lies as {v.layout}",
+        f"{repr(op).partition('{')[0]} needs an operand {v.type} as {Layout(want.cuts)},"
+        f" and it lies as {v.layout}",
         fix=f"say that it is to be moved: vx.shard(x, mesh, {p_of(want.cuts)})",
         places=places(span),
     )

@@ -110,11 +110,14 @@ class _Call:
 
     def _bind(self, f: Instance, a: LiteralType, where: str) -> None:
         name = f.type.fullname
+        if name in self.refused:
+            return
         first, at = self.literals.setdefault(name, (a, where))
         self.dims[name] = first
-        if first == a or name in self.refused:
+        if first == a:
             return
         self.refused.add(name)
+        self.dims[name] = anything()
         of = (self.callee.name or "the function").partition(" of ")[0]
         error = ShapeError(
             f"{of}: {f.type.name} is {first.value} in {at} and {a.value} in {where}",

@@ -21,7 +21,16 @@ from verax.dsl.lang.struct import is_struct
 from verax.dsl.lang.updates import At, Place
 from verax.dsl.lang.value import Value, wrap
 from verax.dsl.lang.weak import CARRIERS, Weak
-from verax.dsl.typing.described import Described, Many, Number, Open, Origin, Record, Undecided
+from verax.dsl.typing.described import (
+    Described,
+    Elements,
+    Many,
+    Number,
+    Open,
+    Origin,
+    Record,
+    Undecided,
+)
 from verax.sharding.errors import VeraxError
 
 
@@ -77,8 +86,8 @@ def describe(x: Any) -> Described:
         cls = type(x)
         origin = Origin(f"{cls.__module__}.{cls.__qualname__}", None)
         return Record(origin, names, [describe(getattr(x, n)) for n in names])
-    if hasattr(x, "__next__"):  # an iterator: its elements, if there are few
-        return [describe(y) for y in islice(x, 64)]
+    if hasattr(x, "__next__"):
+        return Elements([describe(y) for y in islice(x, 64)])
     return rebuilt(x, describe)
 
 

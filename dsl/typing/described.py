@@ -46,6 +46,12 @@ class Number(NamedTuple):
     cls: type
 
 
+class Elements(NamedTuple):
+    """What an iterator gives, one after the other."""
+
+    items: list[Any]
+
+
 class Undecided(Exception):
     """A call whose result cannot be told from what is known."""
 

@@ -9,6 +9,7 @@ Law: a call in which nothing is cut is not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from verax.dsl.lang.value import Value
 from verax.dsl.typing.calling import opened, rebuilt, staged
 from verax.dsl.typing.described import Described, Number, names_in, substitute
 from verax.sharding.cuts import Cuts, no_cuts
+from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Spec
 
@@ -43,6 +45,15 @@ class Sizes:
     def put(self, x: Any) -> Any:
         """x with numbers in place of dims."""
         return _resized(x, self.number) if self.numbers else x
+
+    def named(self, text: str) -> str:
+        """A message with dims in place of the numbers in its shapes."""
+        names = {str(n): name for name, n in self.numbers.items()}
+
+        def shape(found: re.Match[str]) -> str:
+            return f"[{','.join(names.get(n, n) for n in found[1].split(','))}]"
+
+        return re.sub(r"\[([\d,]+)\]", shape, text)
 
     def number(self, n: Size) -> Size:
         """A size with numbers that divide in place of its dims; each dim has one of its own."""
@@ -102,10 +113,12 @@ def _cuts(
             found: list[Value] = []
             _collect(f(*xs, **named), found)
             program = scope.builder.finish([scope.lift(x) for x in found])
+        ins = [_own_cuts(t) for t in _arrays((args, kwargs))]
+        return list(partition(program, mesh, tuple(ins), None, True).out_cuts)
+    except ShardingError as error:
+        raise ShardingError(sizes.named(error.message), fix=error.fix) from None
     finally:
         sizes.numbers.clear()
-    ins = [_own_cuts(t) for t in _arrays((args, kwargs))]
-    return list(partition(program, mesh, tuple(ins), None, True).out_cuts)
 
 
 def _own_cuts(t: Any) -> Cuts:

@@ -6,6 +6,7 @@ not.
 
 from __future__ import annotations
 
+from mypy.erasetype import erase_typevars
 from mypy.type_visitor import TypeTranslator
 from mypy.types import (
     AnyType,
@@ -28,13 +29,19 @@ from verax.dsl.typing.names import Named
 ARRAY = "verax.dsl.lang.array.Array"
 
 
-def permissive(signature: CallableType, named: Named) -> CallableType:
-    """The signature with ``object`` for what arrays are passed to, and an open result."""
+def permissive(signature: CallableType, named: Named, *, function: bool = False) -> CallableType:
+    """The signature with ``object`` for what arrays are passed to, and an open result.
+
+    Args:
+        function: the result is a function, and stays one.
+    """
     anything = named("builtins.object", [])
-    arg_types = [anything if mentions_arrays(t) else t for t in signature.arg_types]
-    result = signature.ret_type
-    if mentions_arrays(result):
+    result: Type = signature.ret_type
+    if function:
+        result = erase_typevars(result)
+    elif mentions_arrays(result):
         result = AnyType(TypeOfAny.special_form)
+    arg_types = [anything if mentions_arrays(t) else t for t in signature.arg_types]
     return signature.copy_modified(arg_types=arg_types, ret_type=result, variables=[])
 
 

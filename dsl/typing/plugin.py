@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from mypy.checker import TypeChecker
-from mypy.nodes import ARG_POS, ArgKind, Context, Expression, LambdaExpr, TempNode, TypeInfo
+from mypy.nodes import (
+    ARG_POS,
+    ArgKind,
+    CallExpr,
+    Context,
+    Expression,
+    LambdaExpr,
+    RefExpr,
+    TempNode,
+    TypeInfo,
+)
 from mypy.options import Options
 from mypy.plugin import (
     AnalyzeTypeContext,
@@ -154,9 +164,13 @@ class VeraxPlugin(Plugin):
     # calls ----------------------------------------------------------------------------------------
 
     def _signature(self, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
-        if _in_library(ctx.api) or _gives_function(ctx.default_signature.ret_type):
+        if _in_library(ctx.api):
             return ctx.default_signature
-        return permissive(ctx.default_signature, self.named)
+        given = [e for es in ctx.args for e in es]
+        function = _gives_function(ctx.default_signature.ret_type)
+        if function and not any(map(_is_lambda, given)):
+            return ctx.default_signature
+        return permissive(ctx.default_signature, self.named, function=function)
 
     def _call(self, fullname: str, ctx: Call) -> Type:
         if _in_library(ctx.api):
@@ -337,6 +351,13 @@ def _actuals(ctx: Call) -> Iterator[Actual]:
     """The arguments in the order of the parameters."""
     for kinds, names, es, ts in zip(ctx.arg_kinds, ctx.arg_names, ctx.args, ctx.arg_types):
         yield from map(Actual, kinds, names, es, ts)
+
+
+def _is_lambda(e: Expression) -> bool:
+    """Whether an argument is a lambda, or what a transformation makes of one."""
+    if isinstance(e, CallExpr):
+        return isinstance(e.callee, RefExpr) and any(map(_is_lambda, e.args))
+    return isinstance(e, LambdaExpr)
 
 
 def _literal(a: Actual) -> bool:

@@ -60,6 +60,7 @@ from verax.dsl.typing.binding import bound
 from verax.dsl.typing.calling import is_made, staged
 from verax.dsl.typing.described import (
     Described,
+    Elements,
     Many,
     Number,
     Opaque,
@@ -338,6 +339,10 @@ class Site:
         whole = self.named("builtins.list", [self._joined(items)])
         return TupleType(items, whole) if len(items) <= _LONGEST else whole
 
+    def _iterator(self, x: Elements) -> Type:
+        items = [self.write(y) for y in x.items]
+        return self.named("typing.Iterator", [self._joined(items) if items else anything()])
+
     def _joined(self, items: list[Type]) -> Type:
         """Arrays of one dtype keep it; other mixtures are unions."""
         if all(is_same_type(t, items[0]) for t in items):
@@ -431,6 +436,7 @@ _WRITERS: list[tuple[Any, Any]] = [
     (Many, Site._many),
     (Opaque, Site._opaque),
     (UserFunction, lambda s, x: x.type),
+    (Elements, Site._iterator),
     (tuple, Site._items),
     (list, Site._list),
     (dict, Site._dict),

@@ -42,7 +42,14 @@ class CheckerFailed(Exception):
 def mypy(
     files: Sequence[Path], scratch: Path, *, plugin: bool, options: Sequence[str] = ()
 ) -> list[Error]:
-    """The errors of one run of ``mypy --strict`` over all files.
+    """The errors of one run of ``mypy --strict`` over all files; see ``mypy_text``."""
+    return errors_in(mypy_text(files, scratch, plugin=plugin, options=options))
+
+
+def mypy_text(
+    files: Sequence[Path], scratch: Path, *, plugin: bool, options: Sequence[str] = ()
+) -> str:
+    """What one run of ``mypy --strict`` over all files says.
 
     Args:
         scratch: an empty folder, or one that earlier runs left their cache in.
@@ -59,7 +66,7 @@ def mypy(
     )
     if done.returncode not in (0, 1) or "INTERNAL ERROR" in done.stdout + done.stderr:
         raise CheckerFailed(done.stdout[-2000:] + done.stderr[-4000:])
-    return errors_in(done.stdout)
+    return done.stdout
 
 
 def pyright(
