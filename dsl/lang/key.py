@@ -26,6 +26,13 @@ from verax.dsl.lang.value import Value, apply
 if TYPE_CHECKING:
     from verax.dsl.lang.value import AnyArray
 
+SPLIT = "split it first, and use each part once: a, b = vx.random.split(key)"
+PER_STEP = (
+    "scan over split keys (vx.random.split(key, n)), carry the key and split it in the body, or"
+    " derive one per step: vx.random.fold_in(key, i)"
+)
+"""What to write instead of consuming a key twice, and in a loop."""
+
 
 class Use:
     """Whether a key was consumed: by what and where; and the same for its parts."""
@@ -70,7 +77,7 @@ class Use:
                 f"a random key ({t}) is consumed by {what}, but {earlier.what} consumed"
                 f" {_which(earlier, self)} before",
                 places=places(earlier.span, span),
-                fix="split it first, and use each part once: a, b = vx.random.split(key)",
+                fix=SPLIT,
             )
         self.what, self.span = what, span
 
@@ -252,8 +259,7 @@ def refuse_repeated(t: object, use: Use, what: str) -> None:
             f"a random key ({t}) from outside is consumed by {again.what} in {what},"
             " which runs many times",
             places=places(again.span),
-            fix="scan over split keys (vx.random.split(key, n)), carry the key and split it in the"
-            " body, or derive one per step: vx.random.fold_in(key, i)",
+            fix=PER_STEP,
         )
 
 
