@@ -46,8 +46,7 @@ def report(api: CheckerPluginInterface, context: Context) -> None:
     Where all types are known everything is; else what is wrong here, and at the calls before.
     The library itself, which has the means to break its own rules, is left alone.
 
-    To be called by every hook: of the library's functions and methods, and of the functions that
-    ``is_watched`` names.
+    To be called by every hook of calls, those of the user's functions too.
     """
     if not isinstance(api, TypeChecker) or f"{api.tree.fullname}.".startswith("verax."):
         return
