@@ -7,7 +7,7 @@ are those of jax.random's defaults, so that the same key gives the same numbers.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import Any, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import DType, bool_, float32, int32, real_of, uint8, uint32
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -18,13 +18,29 @@ from verax.compiler.ops.bits import OR, SHIFT_RIGHT_LOGICAL, Bitcast
 from verax.compiler.ops.pointwise import Convert, splat
 from verax.compiler.ops.sort import Sort
 from verax.dsl.lang import creation, elementwise, indexing, manipulation, reductions, searching
-from verax.dsl.lang.array import Array, ArrayLike
+from verax.dsl.lang.array import AnyArray, Array, ArrayLike
 from verax.dsl.lang.axes import axis_of
 from verax.dsl.lang.cumulative import cumulative_sum
 from verax.dsl.lang.dtypes import finfo, iinfo
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume
 from verax.dsl.lang.promotion import asarray, broadcast_shapes, broadcast_to, convert, scalar
+from verax.dsl.lang.signatures import (
+    DF,
+    DI,
+    DT,
+    Ds,
+    Es,
+    Last,
+    Like,
+    N,
+    Open,
+    Shape1,
+    Shape2,
+    Shape3,
+    Shape4,
+    Zero,
+)
 from verax.dsl.lang.sorting import argsort
 from verax.dsl.lang.value import apply, apply_all
 from verax.prng.keys import UINTS, Shape, Sizes, one, raw_bits, raw_split, shape_of
@@ -33,13 +49,53 @@ Drawn: TypeAlias = tuple[Sizes, DType]
 """What a body makes: the shape and the dtype of its result."""
 
 
+@overload
+def uniform(
+    key: Key,
+    shape: tuple[()] = (),
+    dtype: type[DF] = ...,
+    minval: ArrayLike = 0.0,
+    maxval: ArrayLike = 1.0,
+) -> Zero[DF]: ...
+@overload
+def uniform(
+    key: Key, shape: Shape1, dtype: type[DF] = ..., minval: ArrayLike = 0.0, maxval: ArrayLike = 1.0
+) -> Array[DF, Any]: ...
+@overload
+def uniform(
+    key: Key, shape: Shape2, dtype: type[DF] = ..., minval: ArrayLike = 0.0, maxval: ArrayLike = 1.0
+) -> Array[DF, Any, Any]: ...
+@overload
+def uniform(
+    key: Key, shape: Shape3, dtype: type[DF] = ..., minval: ArrayLike = 0.0, maxval: ArrayLike = 1.0
+) -> Array[DF, Any, Any, Any]: ...
+@overload
+def uniform(
+    key: Key, shape: Shape4, dtype: type[DF] = ..., minval: ArrayLike = 0.0, maxval: ArrayLike = 1.0
+) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def uniform(
+    key: Key,
+    shape: Shape = (),
+    dtype: type[DF] = ...,
+    minval: ArrayLike = 0.0,
+    maxval: ArrayLike = 1.0,
+) -> Open[DF]: ...
+@overload
+def uniform(
+    key: Key,
+    shape: Shape = (),
+    dtype: DType = ...,
+    minval: ArrayLike = 0.0,
+    maxval: ArrayLike = 1.0,
+) -> AnyArray: ...
 def uniform(
     key: Key,
     shape: Shape = (),
     dtype: DType = float32,
     minval: ArrayLike = 0.0,
     maxval: ArrayLike = 1.0,
-) -> Array:
+) -> Any:
     """Uniform on [minval, maxval): ``dtype[shape]``.
 
     The mantissa is random and the exponent that of 1, so the values are multiples of the spacing of
@@ -81,7 +137,21 @@ def _uniform(how: Drawn, key: Key, low: ArrayLike, high: ArrayLike) -> Array:
     return elementwise.maximum(least, unit * (most - least) + least)
 
 
-def normal(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
+@overload
+def normal(key: Key, shape: tuple[()] = (), dtype: type[DF] = ...) -> Zero[DF]: ...
+@overload
+def normal(key: Key, shape: Shape1, dtype: type[DF] = ...) -> Array[DF, Any]: ...
+@overload
+def normal(key: Key, shape: Shape2, dtype: type[DF] = ...) -> Array[DF, Any, Any]: ...
+@overload
+def normal(key: Key, shape: Shape3, dtype: type[DF] = ...) -> Array[DF, Any, Any, Any]: ...
+@overload
+def normal(key: Key, shape: Shape4, dtype: type[DF] = ...) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def normal(key: Key, shape: Shape = (), dtype: type[DF] = ...) -> Open[DF]: ...
+@overload
+def normal(key: Key, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
+def normal(key: Key, shape: Shape = (), dtype: DType = float32) -> Any:
     """Standard normal: ``dtype[shape]``, real or complex (of unit variance in all)."""
     _take(key, "normal")
     if not dtype.is_inexact:
@@ -98,13 +168,21 @@ def _normal(how: Drawn, key: Key) -> Array:
     return elementwise.erf_inv(_uniform(how, key, above, 1.0)) * math.sqrt(2)
 
 
+@overload
+def truncated_normal(
+    key: Key, lower: ArrayLike, upper: ArrayLike, shape: Shape | None = None, dtype: type[DF] = ...
+) -> Open[DF]: ...
+@overload
+def truncated_normal(
+    key: Key, lower: ArrayLike, upper: ArrayLike, shape: Shape | None = None, dtype: DType = ...
+) -> AnyArray: ...
 def truncated_normal(
     key: Key,
     lower: ArrayLike,
     upper: ArrayLike,
     shape: Shape | None = None,
     dtype: DType = float32,
-) -> Array:
+) -> Any:
     """Standard normal, conditioned on lower < x < upper: ``dtype[shape]``.
 
     Without a shape it is the one that lower and upper broadcast to.
@@ -130,7 +208,21 @@ def _truncated_normal(how: Drawn, key: Key, low: Array, high: Array) -> Array:
     return elementwise.clip(x, *inside)
 
 
-def bernoulli(key: Key, p: ArrayLike = 0.5, shape: Shape | None = None) -> Array:
+@overload
+def bernoulli(key: Key, p: float = 0.5, shape: None = None) -> Zero[bool_]: ...
+@overload
+def bernoulli(key: Key, p: Array[Any, *Ds], shape: None = None) -> Array[bool_, *Ds]: ...
+@overload
+def bernoulli(key: Key, p: ArrayLike = 0.5, *, shape: tuple[()]) -> Zero[bool_]: ...
+@overload
+def bernoulli(key: Key, p: ArrayLike = 0.5, *, shape: Shape1) -> Array[bool_, Any]: ...
+@overload
+def bernoulli(key: Key, p: ArrayLike = 0.5, *, shape: Shape2) -> Array[bool_, Any, Any]: ...
+@overload
+def bernoulli(key: Key, p: ArrayLike = 0.5, *, shape: Shape3) -> Array[bool_, Any, Any, Any]: ...
+@overload
+def bernoulli(key: Key, p: ArrayLike = 0.5, shape: Shape | None = None) -> Open[bool_]: ...
+def bernoulli(key: Key, p: ArrayLike = 0.5, shape: Shape | None = None) -> Any:
     """True with probability p: ``bool[shape]``; without a shape, p's."""
     _take(key, "bernoulli")
     prob = asarray(p)
@@ -146,7 +238,23 @@ def _bernoulli(shape: Sizes, key: Key, p: Array) -> Array:
     return below
 
 
-def exponential(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
+@overload
+def exponential(key: Key, shape: tuple[()] = (), dtype: type[DF] = ...) -> Zero[DF]: ...
+@overload
+def exponential(key: Key, shape: Shape1, dtype: type[DF] = ...) -> Array[DF, Any]: ...
+@overload
+def exponential(key: Key, shape: Shape2, dtype: type[DF] = ...) -> Array[DF, Any, Any]: ...
+@overload
+def exponential(key: Key, shape: Shape3, dtype: type[DF] = ...) -> Array[DF, Any, Any, Any]: ...
+@overload
+def exponential(
+    key: Key, shape: Shape4, dtype: type[DF] = ...
+) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def exponential(key: Key, shape: Shape = (), dtype: type[DF] = ...) -> Open[DF]: ...
+@overload
+def exponential(key: Key, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
+def exponential(key: Key, shape: Shape = (), dtype: DType = float32) -> Any:
     """Exponential of rate 1: ``dtype[shape]``."""
     _take(key, "exponential")
     _real("exponential", dtype)
@@ -157,7 +265,21 @@ def _exponential(how: Drawn, key: Key) -> Array:
     return -elementwise.log1p(-_uniform(how, key, 0.0, 1.0))
 
 
-def gumbel(key: Key, shape: Shape = (), dtype: DType = float32) -> Array:
+@overload
+def gumbel(key: Key, shape: tuple[()] = (), dtype: type[DF] = ...) -> Zero[DF]: ...
+@overload
+def gumbel(key: Key, shape: Shape1, dtype: type[DF] = ...) -> Array[DF, Any]: ...
+@overload
+def gumbel(key: Key, shape: Shape2, dtype: type[DF] = ...) -> Array[DF, Any, Any]: ...
+@overload
+def gumbel(key: Key, shape: Shape3, dtype: type[DF] = ...) -> Array[DF, Any, Any, Any]: ...
+@overload
+def gumbel(key: Key, shape: Shape4, dtype: type[DF] = ...) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def gumbel(key: Key, shape: Shape = (), dtype: type[DF] = ...) -> Open[DF]: ...
+@overload
+def gumbel(key: Key, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
+def gumbel(key: Key, shape: Shape = (), dtype: DType = float32) -> Any:
     """Standard Gumbel: ``dtype[shape]``."""
     _take(key, "gumbel")
     _real("gumbel", dtype)
@@ -169,7 +291,15 @@ def _gumbel(how: Drawn, key: Key) -> Array:
     return -elementwise.log(-elementwise.log(u))
 
 
-def categorical(key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None = None) -> Array:
+@overload
+def categorical(
+    key: Key, logits: Array[Any, *Es, N], axis: Last = -1, shape: None = None
+) -> Array[int32, *Es]: ...
+@overload
+def categorical(
+    key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None = None
+) -> Open[int32]: ...
+def categorical(key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None = None) -> Any:
     """Draw indices along ``axis`` with probabilities softmax(logits): ``int32[shape]``.
 
     Without a shape it is that of logits without ``axis``; a longer one draws more samples, along
@@ -193,9 +323,35 @@ def _categorical(how: tuple[Sizes, int], key: Key, scores: Array) -> Array:
     return reductions.argmax(noise + scores, axis=at + len(samples))
 
 
+@overload
+def randint(
+    key: Key, shape: tuple[()], minval: int, maxval: int, dtype: type[DI] = ...
+) -> Zero[DI]: ...
+@overload
+def randint(
+    key: Key, shape: Shape1, minval: int, maxval: int, dtype: type[DI] = ...
+) -> Array[DI, Any]: ...
+@overload
+def randint(
+    key: Key, shape: Shape2, minval: int, maxval: int, dtype: type[DI] = ...
+) -> Array[DI, Any, Any]: ...
+@overload
+def randint(
+    key: Key, shape: Shape3, minval: int, maxval: int, dtype: type[DI] = ...
+) -> Array[DI, Any, Any, Any]: ...
+@overload
+def randint(
+    key: Key, shape: Shape4, minval: int, maxval: int, dtype: type[DI] = ...
+) -> Array[DI, Any, Any, Any, Any]: ...
+@overload
+def randint(
+    key: Key, shape: Shape, minval: int, maxval: int, dtype: type[DI] = ...
+) -> Open[DI]: ...
+@overload
+def randint(key: Key, shape: Shape, minval: int, maxval: int, dtype: DType = ...) -> AnyArray: ...
 def randint(
     key: Key, shape: Shape, minval: ArrayLike, maxval: ArrayLike, dtype: DType = int32
-) -> Array:
+) -> Any:
     """Integers, uniform on [minval, maxval): ``dtype[shape]``.
 
     Twice as many bits as the dtype has, and at least 64, are reduced modulo the span, so the bias
@@ -230,7 +386,13 @@ def _randint(how: tuple[Sizes, DType, bool], key: Key, minval: Array, maxval: Ar
     return low + apply(Convert(dtype), offset)
 
 
-def permutation(key: Key, x: Size | ArrayLike, axis: int = 0) -> Array:
+@overload
+def permutation(key: Key, x: int, axis: int = 0) -> Array[int32, Any]: ...
+@overload
+def permutation(key: Key, x: Array[DT, *Ds], axis: int = 0) -> Array[DT, *Ds]: ...
+@overload
+def permutation(key: Key, x: ArrayLike, axis: int = 0) -> AnyArray: ...
+def permutation(key: Key, x: Size | ArrayLike, axis: int = 0) -> Any:
     """``x`` with its slices along ``axis`` in random order, or range(x) for an int.
 
     Sorts by random 32-bit keys, as often as it takes to make collisions immaterial.
@@ -262,6 +424,24 @@ def _shuffle(key: Key, x: Array) -> Array:
     return x
 
 
+@overload
+def choice(
+    key: Key,
+    a: int,
+    shape: Shape = (),
+    replace: bool = True,
+    p: ArrayLike | None = None,
+    axis: int = 0,
+) -> Open[int32]: ...
+@overload
+def choice(
+    key: Key,
+    a: Like[DT],
+    shape: Shape = (),
+    replace: bool = True,
+    p: ArrayLike | None = None,
+    axis: int = 0,
+) -> Open[DT]: ...
 def choice(
     key: Key,
     a: Size | ArrayLike,
@@ -269,7 +449,7 @@ def choice(
     replace: bool = True,
     p: ArrayLike | None = None,
     axis: int = 0,
-) -> Array:
+) -> Any:
     """Draw slices of ``a`` along ``axis``, or ints below ``a``.
 
     Args:

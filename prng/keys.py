@@ -10,7 +10,7 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import DType, int32, uint8, uint16, uint32, uint64
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -22,10 +22,11 @@ from verax.compiler.ops.layout import Iota, Reshape
 from verax.compiler.ops.pointwise import ADD, MUL, Convert, splat
 from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
 from verax.compiler.ops.slicing import Concatenate, Slice
-from verax.dsl.lang.array import Array
+from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.key import Key, consume, derive
 from verax.dsl.lang.promotion import scalar
+from verax.dsl.lang.signatures import DU, Open, Shape1, Shape2, Shape3, Shape4, Zero
 from verax.dsl.lang.value import apply, apply_all
 
 Shape: TypeAlias = Size | Sequence[Size]
@@ -57,7 +58,7 @@ def key(seed: Size | Array) -> Key:
     return _as_key(fused(_words_of, None, seed))
 
 
-def key_data(key: Key) -> Array:
+def key_data(key: Key) -> Open[uint32]:
     """The two 32-bit words of a key, ``uint32[..., 2]``; reading them consumes the key."""
     consume(key, "key_data")
     return apply(KeyData(), key)
@@ -100,7 +101,21 @@ def fold_in(key: Key, data: Size | Array) -> Key:
     return _as_key(fused(_folded, None, key, data))
 
 
-def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Array:
+@overload
+def bits(key: Key, shape: tuple[()] = (), dtype: type[DU] = ...) -> Zero[DU]: ...
+@overload
+def bits(key: Key, shape: Shape1, dtype: type[DU] = ...) -> Array[DU, Any]: ...
+@overload
+def bits(key: Key, shape: Shape2, dtype: type[DU] = ...) -> Array[DU, Any, Any]: ...
+@overload
+def bits(key: Key, shape: Shape3, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any]: ...
+@overload
+def bits(key: Key, shape: Shape4, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any, Any]: ...
+@overload
+def bits(key: Key, shape: Shape = (), dtype: type[DU] = ...) -> Open[DU]: ...
+@overload
+def bits(key: Key, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
+def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Any:
     """Uniform random bits as unsigned integers: ``dtype[shape]``.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DonationError, ImmutableError
@@ -41,13 +41,20 @@ from verax.dsl.lang.signatures import (
     ST,
     Ds,
     Es,
+    First,
     K,
+    Last,
     M,
     N,
+    No,
     Number,
     NumPy,
     Of,
     Open,
+    Shape1,
+    Shape2,
+    Shape3,
+    Shape4,
     Unranked,
     Zero,
 )
@@ -61,10 +68,6 @@ if TYPE_CHECKING:
     from verax.dsl.lang.signatures import Transposed
 
 __all__ = ["AnyArray", "Array", "ArrayLike"]
-
-No: TypeAlias = Literal[False]
-First: TypeAlias = Literal[0]
-Last: TypeAlias = Literal[-1]
 
 _PYTHON = frozenset({bool, int, float, complex})
 
@@ -381,15 +384,19 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
     @overload
     def reshape(self, shape: tuple[()], /) -> Zero[DT]: ...
     @overload
-    def reshape(self, shape: Size | tuple[Size], /) -> Array[DT, Any]: ...
+    def reshape(self, shape: Shape1, /) -> Array[DT, Any]: ...
     @overload
-    def reshape(self, shape: tuple[Size, Size], /) -> Array[DT, Any, Any]: ...
+    def reshape(self, shape: Shape2, /) -> Array[DT, Any, Any]: ...
     @overload
     def reshape(self, n: Size, m: Size, /) -> Array[DT, Any, Any]: ...
     @overload
-    def reshape(self, shape: tuple[Size, Size, Size], /) -> Array[DT, Any, Any, Any]: ...
+    def reshape(self, shape: Shape3, /) -> Array[DT, Any, Any, Any]: ...
     @overload
     def reshape(self, n: Size, m: Size, k: Size, /) -> Array[DT, Any, Any, Any]: ...
+    @overload
+    def reshape(self, shape: Shape4, /) -> Array[DT, Any, Any, Any, Any]: ...
+    @overload
+    def reshape(self, n: Size, m: Size, k: Size, i: Size, /) -> Array[DT, Any, Any, Any, Any]: ...
     @overload
     def reshape(self, *shape: Size | Sequence[Size]) -> Open[DT]: ...
     def reshape(self, *shape: Size | Sequence[Size]) -> Any:

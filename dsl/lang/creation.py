@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from operator import index
 from reprlib import repr as short
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import DType, float32, int32, int64
 from verax.compiler.ir.errors import ConcretizationError, DTypeError, ShapeError, UnknownSizeError
@@ -40,7 +40,29 @@ from verax.dsl.lang.promotion import (
 )
 from verax.dsl.lang.ranges import arange, iota, linspace, logspace
 from verax.dsl.lang.scope import STACK
-from verax.dsl.lang.signatures import DT, DT2, AnyArray, ArrayLike, Ds, Like, Of, Same
+from verax.dsl.lang.signatures import (
+    DF,
+    DT,
+    DT2,
+    AnyArray,
+    ArrayLike,
+    Ds,
+    First,
+    Last,
+    Like,
+    M,
+    N,
+    Number,
+    Of,
+    Open,
+    Same,
+    Shape1,
+    Shape2,
+    Shape3,
+    Shape4,
+    Unranked,
+    Zero,
+)
 from verax.dsl.lang.value import Value, apply, invoke, shape_of
 from verax.sharding.spec import Spec
 
@@ -87,9 +109,17 @@ _PYTHON = frozenset({bool, int, float, complex})
 # from Python and NumPy ----------------------------------------------------------------------------
 
 
+@overload
 def asarray(
-    x: Any, dtype: Of[DT] = None, *, copy: bool | None = None
-) -> Array[DT, *tuple[Any, ...]]:
+    x: Array[DT2, *Ds], dtype: None = None, *, copy: bool | None = None
+) -> Array[DT2, *Ds]: ...
+@overload
+def asarray(x: Array[DT2, *Ds], dtype: Of[DT], *, copy: bool | None = None) -> Array[DT, *Ds]: ...
+@overload
+def asarray(x: Number, dtype: Of[DT] = None, *, copy: bool | None = None) -> Zero[DT]: ...
+@overload
+def asarray(x: Any, dtype: Of[DT] = None, *, copy: bool | None = None) -> Open[DT]: ...
+def asarray(x: Any, dtype: Of[DT] = None, *, copy: bool | None = None) -> Any:
     """An array of x: a scalar, nested lists, a NumPy array, or an array already.
 
     Args:
@@ -169,9 +199,25 @@ def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]:
 # filled -------------------------------------------------------------------------------------------
 
 
+@overload
+def full(shape: tuple[()], fill_value: ArrayLike, dtype: type[DT] | None = None) -> Zero[DT]: ...
+@overload
+def full(shape: Shape1, fill_value: ArrayLike, dtype: type[DT] | None = None) -> Array[DT, Any]: ...
+@overload
 def full(
-    shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None
-) -> Array[DT, *tuple[Any, ...]]:
+    shape: Shape2, fill_value: ArrayLike, dtype: type[DT] | None = None
+) -> Array[DT, Any, Any]: ...
+@overload
+def full(
+    shape: Shape3, fill_value: ArrayLike, dtype: type[DT] | None = None
+) -> Array[DT, Any, Any, Any]: ...
+@overload
+def full(
+    shape: Shape4, fill_value: ArrayLike, dtype: type[DT] | None = None
+) -> Array[DT, Any, Any, Any, Any]: ...
+@overload
+def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Open[DT]: ...
+def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Any:
     """An array with one value everywhere.
 
     >>> import verax as vx
@@ -186,49 +232,125 @@ def full(
     return _filled("full", fill_value, ArrayType(sizes, to))
 
 
-def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def zeros(shape: tuple[()], dtype: type[DF] | None = None) -> Zero[DF]: ...
+@overload
+def zeros(shape: Shape1, dtype: type[DF] | None = None) -> Array[DF, Any]: ...
+@overload
+def zeros(shape: Shape2, dtype: type[DF] | None = None) -> Array[DF, Any, Any]: ...
+@overload
+def zeros(shape: Shape3, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any]: ...
+@overload
+def zeros(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def zeros(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
+@overload
+def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros, float32 unless dtype says otherwise."""
     return _filled("zeros", 0, ArrayType(shape_from("zeros", shape), dtype_or(float32, dtype)))
 
 
-def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def ones(shape: tuple[()], dtype: type[DF] | None = None) -> Zero[DF]: ...
+@overload
+def ones(shape: Shape1, dtype: type[DF] | None = None) -> Array[DF, Any]: ...
+@overload
+def ones(shape: Shape2, dtype: type[DF] | None = None) -> Array[DF, Any, Any]: ...
+@overload
+def ones(shape: Shape3, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any]: ...
+@overload
+def ones(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def ones(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
+@overload
+def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Ones, float32 unless dtype says otherwise."""
     return _filled("ones", 1, ArrayType(shape_from("ones", shape), dtype_or(float32, dtype)))
 
 
-def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def empty(shape: tuple[()], dtype: type[DF] | None = None) -> Zero[DF]: ...
+@overload
+def empty(shape: Shape1, dtype: type[DF] | None = None) -> Array[DF, Any]: ...
+@overload
+def empty(shape: Shape2, dtype: type[DF] | None = None) -> Array[DF, Any, Any]: ...
+@overload
+def empty(shape: Shape3, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any]: ...
+@overload
+def empty(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, Any, Any]: ...
+@overload
+def empty(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
+@overload
+def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros too: no array has values that nobody chose."""
     return zeros(shape, dtype)
 
 
-def zeros_like(
-    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
-) -> Array[DT, *Ds]:
+@overload
+def zeros_like(x: Same[DT, *Ds], dtype: None = None, *, shape: None = None) -> Array[DT, *Ds]: ...
+@overload
+def zeros_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: None = None) -> Array[DT2, *Ds]: ...
+@overload
+def zeros_like(x: Same[DT, *Ds], dtype: None = None, *, shape: ShapeLike) -> Open[DT]: ...
+@overload
+def zeros_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: ShapeLike) -> Open[DT2]: ...
+def zeros_like(x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None) -> Any:
     """Zeros of the shape and dtype of x, placed on the mesh as x is."""
     return _filled_like("zeros_like", x, 0, dtype, shape)
 
 
-def ones_like(
-    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
-) -> Array[DT, *Ds]:
+@overload
+def ones_like(x: Same[DT, *Ds], dtype: None = None, *, shape: None = None) -> Array[DT, *Ds]: ...
+@overload
+def ones_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: None = None) -> Array[DT2, *Ds]: ...
+@overload
+def ones_like(x: Same[DT, *Ds], dtype: None = None, *, shape: ShapeLike) -> Open[DT]: ...
+@overload
+def ones_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: ShapeLike) -> Open[DT2]: ...
+def ones_like(x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None) -> Any:
     """Ones of the shape and dtype of x, placed on the mesh as x is."""
     return _filled_like("ones_like", x, 1, dtype, shape)
 
 
-def empty_like(
-    x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None
-) -> Array[DT, *Ds]:
+@overload
+def empty_like(x: Same[DT, *Ds], dtype: None = None, *, shape: None = None) -> Array[DT, *Ds]: ...
+@overload
+def empty_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: None = None) -> Array[DT2, *Ds]: ...
+@overload
+def empty_like(x: Same[DT, *Ds], dtype: None = None, *, shape: ShapeLike) -> Open[DT]: ...
+@overload
+def empty_like(x: Same[DT, *Ds], dtype: Of[DT2], *, shape: ShapeLike) -> Open[DT2]: ...
+def empty_like(x: Same[DT, *Ds], dtype: DTypeLike = None, *, shape: ShapeLike | None = None) -> Any:
     """``zeros_like``."""
     return _filled_like("empty_like", x, 0, dtype, shape)
 
 
+@overload
+def full_like(
+    x: Same[DT, *Ds], fill_value: ArrayLike, dtype: None = None, *, shape: None = None
+) -> Array[DT, *Ds]: ...
+@overload
+def full_like(
+    x: Same[DT, *Ds], fill_value: ArrayLike, dtype: Of[DT2], *, shape: None = None
+) -> Array[DT2, *Ds]: ...
+@overload
+def full_like(
+    x: Same[DT, *Ds], fill_value: ArrayLike, dtype: None = None, *, shape: ShapeLike
+) -> Open[DT]: ...
+@overload
+def full_like(
+    x: Same[DT, *Ds], fill_value: ArrayLike, dtype: Of[DT2], *, shape: ShapeLike
+) -> Open[DT2]: ...
 def full_like(
     x: Same[DT, *Ds],
     fill_value: ArrayLike,
     dtype: DTypeLike = None,
     *,
     shape: ShapeLike | None = None,
-) -> Array[DT, *Ds]:
+) -> Any:
     """One value in the shape and dtype of x, placed on the mesh as x is."""
     if type(fill_value) in _PYTHON:
         return _filled_like("full_like", x, fill_value, dtype, shape)
@@ -290,9 +412,15 @@ def dtype_or(default: DType, dtype: DTypeLike) -> DType:
 # diagonals and triangles --------------------------------------------------------------------------
 
 
+@overload
+def eye(
+    n: Size, m: Size | None = None, /, *, k: int = 0, dtype: type[DF] | None = None
+) -> Array[DF, Any, Any]: ...
+@overload
 def eye(
     n: Size, m: Size | None = None, /, *, k: int = 0, dtype: Of[DT] = None
-) -> Array[DT, Any, Any]:
+) -> Array[DT, Any, Any]: ...
+def eye(n: Size, m: Size | None = None, /, *, k: int = 0, dtype: Of[DT] = None) -> Any:
     """Ones on diagonal k of an n x m matrix (square if m is None), zeros elsewhere."""
     shape, to = shape_from("eye", (n, n if m is None else m)), dtype_or(float32, dtype)
     if STACK.scope is None:
@@ -300,12 +428,24 @@ def eye(
     return apply(Convert(to), _band(EQ, shape, k))
 
 
-def identity(n: Size, /, dtype: Of[DT] = None) -> Array[DT, Any, Any]:
+@overload
+def identity(n: Size, /, dtype: type[DF] | None = None) -> Array[DF, Any, Any]: ...
+@overload
+def identity(n: Size, /, dtype: Of[DT] = None) -> Array[DT, Any, Any]: ...
+def identity(n: Size, /, dtype: Of[DT] = None) -> Any:
     """The n x n identity matrix."""
     return eye(n, dtype=dtype)
 
 
-def tri(n: Size, m: Size | None = None, k: int = 0, dtype: Of[DT] = None) -> Array[DT, Any, Any]:
+@overload
+def tri(
+    n: Size, m: Size | None = None, k: int = 0, dtype: type[DF] | None = None
+) -> Array[DF, Any, Any]: ...
+@overload
+def tri(
+    n: Size, m: Size | None = None, k: int = 0, dtype: Of[DT] = None
+) -> Array[DT, Any, Any]: ...
+def tri(n: Size, m: Size | None = None, k: int = 0, dtype: Of[DT] = None) -> Any:
     """Ones on and below diagonal k of an n x m matrix, zeros above."""
     shape, to = shape_from("tri", (n, n if m is None else m)), dtype_or(float32, dtype)
     if STACK.scope is None:
@@ -349,7 +489,17 @@ def _triangle(how: tuple[str, int], x: AnyArray) -> AnyArray:
     return apply(SELECT, mask, x, zero) if part == "lower" else apply(SELECT, mask, zero, x)
 
 
-def diag(x: Like[DT], /, k: int = 0) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def diag(x: Unranked[DT], /, k: int = 0) -> Open[DT]: ...
+@overload
+def diag(x: Array[DT, N], /, k: First = 0) -> Array[DT, N, N]: ...
+@overload
+def diag(x: Array[DT, N], /, k: int) -> Array[DT, Any, Any]: ...
+@overload
+def diag(x: Array[DT, N, M], /, k: int = 0) -> Array[DT, Any]: ...
+@overload
+def diag(x: Like[DT], /, k: int = 0) -> Open[DT]: ...
+def diag(x: Like[DT], /, k: int = 0) -> Any:
     """The matrix with a vector on its diagonal k, or diagonal k of a matrix.
 
     >>> import verax as vx
@@ -439,9 +589,19 @@ def _along(shape: Shape, d: int, v: AnyArray) -> AnyArray:
     return apply(broadcast(shape, (d,) if v.ndim else ()), v)
 
 
+@overload
+def one_hot(
+    x: Array[Any, *Ds], num_classes: Size, /, *, axis: Last = -1, dtype: type[DF] | None = None
+) -> Array[DF, *Ds, Any]: ...
+@overload
+def one_hot(
+    x: ArrayLike, num_classes: Size, /, *, axis: int = -1, dtype: type[DF] | None = None
+) -> Open[DF]: ...
+@overload
 def one_hot(
     x: ArrayLike, num_classes: Size, /, *, axis: int = -1, dtype: Of[DT] = None
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Open[DT]: ...
+def one_hot(x: ArrayLike, num_classes: Size, /, *, axis: int = -1, dtype: Of[DT] = None) -> Any:
     """1 at the class of each element, 0 elsewhere, along a new dimension; all 0 out of range.
 
     >>> import verax as vx

@@ -7,7 +7,7 @@ accumulated in float32 and rounded at the end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from verax.compiler.ir.dtypes import DType, bool_
 from verax.compiler.ir.errors import ShapeError
@@ -22,7 +22,19 @@ from verax.dsl.lang.manipulation import reshaped
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, scalar
 from verax.dsl.lang.reductions import accumulator, ordered, sum_dtype
 from verax.dsl.lang.reductions import sum as sum_over
-from verax.dsl.lang.signatures import DT, FT, AnyArray, ArrayLike, Like
+from verax.dsl.lang.signatures import (
+    DT,
+    FT,
+    ST,
+    AnyArray,
+    ArrayLike,
+    Ds,
+    Like,
+    No,
+    Open,
+    Real,
+    Same,
+)
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -80,6 +92,33 @@ def _prefix(p: Prefix, x: AnyArray) -> AnyArray:
 # functions
 
 
+@overload
+def cumulative_sum(
+    x: Same[ST, *Ds],
+    axis: int,
+    *,
+    dtype: None = None,
+    include_initial: No = False,
+    reverse: bool = False,
+) -> Array[ST, *Ds]: ...
+@overload
+def cumulative_sum(
+    x: Same[ST, *Ds],
+    axis: int | None = None,
+    *,
+    dtype: None = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> Open[ST]: ...
+@overload
+def cumulative_sum(
+    x: ArrayLike,
+    axis: int | None = None,
+    *,
+    dtype: DTypeLike = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> AnyArray: ...
 def cumulative_sum(
     x: Like[DT],
     axis: int | None = None,
@@ -87,7 +126,7 @@ def cumulative_sum(
     dtype: DTypeLike = None,
     include_initial: bool = False,
     reverse: bool = False,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Any:
     """The sums of the elements up to each place along an axis (of the flattened x).
 
     Args:
@@ -103,6 +142,33 @@ def cumulative_sum(
     return _cumulative("cumulative_sum", "add", x, axis, to, reverse, include_initial)
 
 
+@overload
+def cumulative_prod(
+    x: Same[ST, *Ds],
+    axis: int,
+    *,
+    dtype: None = None,
+    include_initial: No = False,
+    reverse: bool = False,
+) -> Array[ST, *Ds]: ...
+@overload
+def cumulative_prod(
+    x: Same[ST, *Ds],
+    axis: int | None = None,
+    *,
+    dtype: None = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> Open[ST]: ...
+@overload
+def cumulative_prod(
+    x: ArrayLike,
+    axis: int | None = None,
+    *,
+    dtype: DTypeLike = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> AnyArray: ...
 def cumulative_prod(
     x: Like[DT],
     axis: int | None = None,
@@ -110,7 +176,7 @@ def cumulative_prod(
     dtype: DTypeLike = None,
     include_initial: bool = False,
     reverse: bool = False,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Any:
     """The products of the elements up to each place; see ``cumulative_sum``."""
     to = sum_dtype(asarray(x, name="cumulative_prod").dtype) if dtype is None else dtype_of(dtype)
     return _cumulative("cumulative_prod", "mul", x, axis, to, reverse, include_initial)
@@ -119,25 +185,33 @@ def cumulative_prod(
 cumsum, cumprod = cumulative_sum, cumulative_prod
 
 
-def cummax(
-    x: Like[DT], axis: int | None = None, *, reverse: bool = False
-) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def cummax(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+@overload
+def cummax(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
+def cummax(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The largest element up to each place; NaN from the first one on."""
     ordered("cummax", asarray(x, name="cummax"))
     return _cumulative("cummax", "max", x, axis, None, reverse)
 
 
-def cummin(
-    x: Like[DT], axis: int | None = None, *, reverse: bool = False
-) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def cummin(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+@overload
+def cummin(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
+def cummin(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The smallest element up to each place; NaN from the first one on."""
     ordered("cummin", asarray(x, name="cummin"))
     return _cumulative("cummin", "min", x, axis, None, reverse)
 
 
+@overload
+def cumlogsumexp(x: Real[FT, *Ds], axis: int, *, reverse: bool = False) -> Array[FT, *Ds]: ...
+@overload
 def cumlogsumexp(
-    x: Like[FT], axis: int | None = None, *, reverse: bool = False
-) -> Array[FT, *tuple[Any, ...]]:
+    x: Real[FT, *Ds], axis: int | None = None, *, reverse: bool = False
+) -> Open[FT]: ...
+def cumlogsumexp(x: Like[FT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """``log(cumsum(exp(x)))`` without overflow."""
     y = asarray(x, name="cumlogsumexp")
     ordered("cumlogsumexp", y)

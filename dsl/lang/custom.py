@@ -18,7 +18,7 @@ from functools import update_wrapper
 from itertools import count
 from math import inf
 from types import MethodType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from verax.compiler.ir.errors import StructureError
 from verax.dsl.lang.backward import pulled
@@ -30,8 +30,11 @@ from verax.dsl.lang.tree import map as tree_map
 from verax.dsl.lang.treedef import build, flatten, leaves, prefix_leaves, structure
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+S = TypeVar("S")
 R = TypeVar("R")
 Function = Callable[..., Any]
+Rule = TypeVar("Rule", bound=Callable[..., Any])
 _NUMBERS = count()
 
 
@@ -68,6 +71,12 @@ class Declared(Generic[P, R]):
         """The function as it would be without its rule."""
         return self._primal
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: Declared[Concatenate[S, Q], R], instance: S, owner: type
+    ) -> Callable[Q, R]: ...
     def __get__(self, instance: Any, owner: type) -> Any:
         return self if instance is None else MethodType(self, instance)
 
@@ -185,7 +194,7 @@ class custom_jvp(Declared[P, R]):
         super().__init__(f, nondiff_argnums)
         self._jvp: Function | None = None
 
-    def defjvp(self, rule: Function, *, check: tuple[Any, ...] | None = None) -> Function:
+    def defjvp(self, rule: Rule, *, check: tuple[Any, ...] | None = None) -> Rule:
         """Give the rule; returns it, so that this decorates.
 
         Args:
@@ -282,7 +291,13 @@ class custom_vjp(Declared[P, R]):
         super().__init__(f, nondiff_argnums)
         self._halves: tuple[Function, ...] = ()
 
-    def defvjp(self, fwd: Function, bwd: Function, *, check: tuple[Any, ...] | None = None) -> None:
+    def defvjp(
+        self,
+        fwd: Callable[..., tuple[R, Any]],
+        bwd: Function,
+        *,
+        check: tuple[Any, ...] | None = None,
+    ) -> None:
         """Give the rule.
 
         Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import DType, int32, int64
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
@@ -37,9 +37,24 @@ from verax.dsl.lang.promotion import (
     scalar,
 )
 from verax.dsl.lang.scope import STACK
-from verax.dsl.lang.signatures import AnyArray, ArrayLike
+from verax.dsl.lang.signatures import (
+    DT,
+    AnyArray,
+    ArrayLike,
+    Es,
+    First,
+    Like,
+    M,
+    N,
+    Open,
+    Unranked,
+    Zero,
+)
 from verax.dsl.lang.subscript import PICKED, Index, Subscript, length, resolve
 from verax.dsl.lang.value import apply, shape_of
+
+if TYPE_CHECKING:
+    from verax.dsl.lang.array import Array
 
 Mode: TypeAlias = Literal["clip", "fill", "wrap", "drop", "promise_in_bounds"]
 Number: TypeAlias = bool | int | float | complex
@@ -291,6 +306,69 @@ def in_range(picks: Sequence[AnyArray], sizes: Sequence[int]) -> AnyArray:
 # functions
 
 
+@overload
+def take(
+    x: Unranked[DT],
+    indices: Index,
+    axis: int | None = None,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Open[DT]: ...
+@overload
+def take(
+    x: Open[DT],
+    indices: Unranked[Any],
+    axis: int | None = None,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Open[DT]: ...
+@overload
+def take(
+    x: Open[DT],
+    indices: int,
+    axis: None = None,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Zero[DT]: ...
+@overload
+def take(
+    x: Open[DT],
+    indices: Array[int32, *Es],
+    axis: None = None,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Array[DT, *Es]: ...
+@overload
+def take(
+    x: Array[DT, N, *Es],
+    indices: int,
+    axis: First,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Array[DT, *Es]: ...
+@overload
+def take(
+    x: Array[DT, N, *Es],
+    indices: Array[int32, M],
+    axis: First,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Array[DT, M, *Es]: ...
+@overload
+def take(
+    x: Like[DT],
+    indices: Index,
+    axis: int | None = None,
+    *,
+    mode: Mode = "clip",
+    fill_value: Number | None = None,
+) -> Open[DT]: ...
 def take(
     x: ArrayLike,
     indices: Index,
@@ -298,7 +376,7 @@ def take(
     *,
     mode: Mode = "clip",
     fill_value: Number | None = None,
-) -> AnyArray:
+) -> Any:
     """The elements of x at ``indices`` along an axis, or of the flattened x.
 
     Args:
@@ -320,13 +398,13 @@ def take(
 
 
 def take_along_axis(
-    x: ArrayLike,
+    x: Like[DT],
     indices: ArrayLike,
     axis: int | None = -1,
     *,
     mode: Mode = "clip",
     fill_value: Number | None = None,
-) -> AnyArray:
+) -> Open[DT]:
     """For each line of x along an axis, its elements at that line's positions.
 
     ``indices`` has the rank of x; other dimensions than the axis are broadcast. What ``argsort``
@@ -386,8 +464,8 @@ def index_array(name: str, i: ArrayLike) -> AnyArray:
 
 
 def slice_in_dim(
-    x: ArrayLike, start: int | None, limit: int | None, stride: int = 1, axis: int = 0
-) -> AnyArray:
+    x: Like[DT], start: int | None, limit: int | None, stride: int = 1, axis: int = 0
+) -> Open[DT]:
     """The elements from ``start`` to ``limit`` of one axis, as ``x[start:limit:stride]``.
 
     >>> import numpy as np
@@ -399,7 +477,7 @@ def slice_in_dim(
     return getitem(x, (slice(None),) * axis + (slice(start, limit, stride),))
 
 
-def index_in_dim(x: ArrayLike, i: int, axis: int = 0, keepdims: bool = True) -> AnyArray:
+def index_in_dim(x: Like[DT], i: int, axis: int = 0, keepdims: bool = True) -> Open[DT]:
     """The element i of one axis, which stays with size 1 unless ``keepdims`` is False."""
     x = asarray(x, name="index_in_dim")
     axis = axis_of("index_in_dim", axis, x.type)
@@ -409,8 +487,8 @@ def index_in_dim(x: ArrayLike, i: int, axis: int = 0, keepdims: bool = True) -> 
 
 
 def dynamic_slice(
-    x: ArrayLike, starts: ArrayLike | Sequence[ArrayLike], sizes: Sequence[int]
-) -> AnyArray:
+    x: Like[DT], starts: ArrayLike | Sequence[ArrayLike], sizes: Sequence[int]
+) -> Open[DT]:
     """The part of x of these sizes that begins at computed starts, one per dimension.
 
     A part that would reach over the end begins earlier: starts are clipped, as JAX clips them.
@@ -454,7 +532,7 @@ def starts_of(name: str, x: AnyArray, starts: ArrayLike | Sequence[ArrayLike]) -
     return found
 
 
-def dynamic_slice_in_dim(x: ArrayLike, start: ArrayLike, size: int, axis: int = 0) -> AnyArray:
+def dynamic_slice_in_dim(x: Like[DT], start: ArrayLike, size: int, axis: int = 0) -> Open[DT]:
     """``size`` elements of one axis, from a computed start (clipped)."""
     x = asarray(x, name="dynamic_slice_in_dim")
     axis = axis_of("dynamic_slice_in_dim", axis, x.type)
@@ -463,8 +541,8 @@ def dynamic_slice_in_dim(x: ArrayLike, start: ArrayLike, size: int, axis: int = 
 
 
 def dynamic_index_in_dim(
-    x: ArrayLike, i: ArrayLike, axis: int = 0, keepdims: bool = True
-) -> AnyArray:
+    x: Like[DT], i: ArrayLike, axis: int = 0, keepdims: bool = True
+) -> Open[DT]:
     """The element of one axis at a computed position (clipped)."""
     y = dynamic_slice_in_dim(x, i, 1, axis)
     if keepdims:

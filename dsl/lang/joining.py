@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import bool_
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
@@ -30,7 +30,7 @@ from verax.dsl.lang.manipulation import (
     reversed_along,
 )
 from verax.dsl.lang.promotion import asarray, broadcast_to, common_dtype, convert, is_array
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Same
+from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Es, First, Last, Like, Open, Same
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ def _operands(name: str, xs: Sequence[ArrayLike] | AnyArray) -> list[AnyArray]:
     return [convert(asarray(x, name=name), dtype) for x in rows]
 
 
-def concat(xs: Sequence[ArrayLike], axis: int | None = 0) -> AnyArray:
+@overload
+def concat(xs: Sequence[Array[DT, Any, *Es]], axis: First = 0) -> Array[DT, Any, *Es]: ...
+@overload
+def concat(xs: Sequence[Array[DT, *Es, Any]], axis: Last) -> Array[DT, *Es, Any]: ...
+@overload
+def concat(xs: Sequence[Open[DT]], axis: int | None = 0) -> Open[DT]: ...
+@overload
+def concat(xs: Sequence[ArrayLike], axis: int | None = 0) -> AnyArray: ...
+def concat(xs: Sequence[ArrayLike], axis: int | None = 0) -> Any:
     """The arrays one after the other along an axis that they have, or flattened (axis None).
 
     >>> import numpy as np
@@ -86,7 +94,15 @@ def _joined(name: str, ys: Sequence[AnyArray], axis: int) -> AnyArray:
     return ys[0] if len(ys) == 1 else apply(Concatenate(axis), *ys)
 
 
-def stack(xs: Sequence[ArrayLike], axis: int = 0) -> AnyArray:
+@overload
+def stack(xs: Sequence[Array[DT, *Ds]], axis: First = 0) -> Array[DT, Any, *Ds]: ...
+@overload
+def stack(xs: Sequence[Array[DT, *Ds]], axis: Last) -> Array[DT, *Ds, Any]: ...
+@overload
+def stack(xs: Sequence[Open[DT]], axis: int = 0) -> Open[DT]: ...
+@overload
+def stack(xs: Sequence[ArrayLike], axis: int = 0) -> AnyArray: ...
+def stack(xs: Sequence[ArrayLike], axis: int = 0) -> Any:
     """The arrays, all of one shape, along a new axis.
 
     >>> import numpy as np
@@ -109,23 +125,39 @@ def _stack(axis: int, *ys: AnyArray) -> AnyArray:
     return _joined("stack", [reshaped(y, one) for y in ys], axis)
 
 
-def vstack(xs: Sequence[ArrayLike]) -> AnyArray:
+@overload
+def vstack(xs: Sequence[Open[DT]]) -> Open[DT]: ...
+@overload
+def vstack(xs: Sequence[ArrayLike]) -> AnyArray: ...
+def vstack(xs: Sequence[ArrayLike]) -> Any:
     """The arrays below each other: along the first axis, rows where they have one dimension."""
     return concat([atleast_2d(x) for x in xs], 0)
 
 
-def hstack(xs: Sequence[ArrayLike]) -> AnyArray:
+@overload
+def hstack(xs: Sequence[Open[DT]]) -> Open[DT]: ...
+@overload
+def hstack(xs: Sequence[ArrayLike]) -> AnyArray: ...
+def hstack(xs: Sequence[ArrayLike]) -> Any:
     """The arrays side by side: along the second axis, or the first where they have only one."""
     ys = [atleast_1d(x) for x in xs]
     return concat(ys, 0 if not ys or ys[0].ndim == 1 else 1)
 
 
-def dstack(xs: Sequence[ArrayLike]) -> AnyArray:
+@overload
+def dstack(xs: Sequence[Open[DT]]) -> Open[DT]: ...
+@overload
+def dstack(xs: Sequence[ArrayLike]) -> AnyArray: ...
+def dstack(xs: Sequence[ArrayLike]) -> Any:
     """The arrays along the third axis."""
     return concat([atleast_3d(x) for x in xs], 2)
 
 
-def column_stack(xs: Sequence[ArrayLike]) -> AnyArray:
+@overload
+def column_stack(xs: Sequence[Open[DT]]) -> Open[DT]: ...
+@overload
+def column_stack(xs: Sequence[ArrayLike]) -> AnyArray: ...
+def column_stack(xs: Sequence[ArrayLike]) -> Any:
     """Arrays of one dimension as the columns of a matrix; matrices side by side."""
     ys = [atleast_1d(x) for x in xs]
     return concat([reshaped(y, (*shape_of(y), 1)) if y.ndim == 1 else y for y in ys], 1)

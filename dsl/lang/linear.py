@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.op import show_shape
@@ -23,7 +23,20 @@ from verax.dsl.lang.fused import fused
 from verax.dsl.lang.joining import roll
 from verax.dsl.lang.manipulation import moveaxis, ravel, reshaped
 from verax.dsl.lang.promotion import broadcast_shapes
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Like
+from verax.dsl.lang.signatures import (
+    DT,
+    AnyArray,
+    ArrayLike,
+    Es,
+    K,
+    Last,
+    Like,
+    M,
+    N,
+    Open,
+    Unranked,
+    Zero,
+)
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -32,9 +45,33 @@ if TYPE_CHECKING:
 Pairs: TypeAlias = int | Sequence[int] | Sequence[Sequence[int]]
 
 
+@overload
+def matmul(x: Unranked[DT], y: Open[DT], /, *, out_dtype: None = None) -> Open[DT]: ...
+@overload
+def matmul(x: Open[DT], y: Unranked[DT], /, *, out_dtype: None = None) -> Open[DT]: ...
+@overload
 def matmul(
-    x: Like[DT], y: Like[DT], /, *, out_dtype: DTypeLike = None
-) -> Array[DT, *tuple[Any, ...]]:
+    x: Array[DT, *Es, N, K], y: Array[DT, K], /, *, out_dtype: None = None
+) -> Array[DT, *Es, N]: ...
+@overload
+def matmul(
+    x: Array[DT, *Es, N, K], y: Array[DT, K, M], /, *, out_dtype: None = None
+) -> Array[DT, *Es, N, M]: ...
+@overload
+def matmul(
+    x: Array[DT, *Es, N, K], y: Array[DT, *Es, K, M], /, *, out_dtype: None = None
+) -> Array[DT, *Es, N, M]: ...
+@overload
+def matmul(x: Array[DT, K], y: Array[DT, K], /, *, out_dtype: None = None) -> Zero[DT]: ...
+@overload
+def matmul(
+    x: Array[DT, K], y: Array[DT, *Es, K, M], /, *, out_dtype: None = None
+) -> Array[DT, *Es, M]: ...
+@overload
+def matmul(x: Like[DT], y: Like[DT], /, *, out_dtype: None = None) -> Open[DT]: ...
+@overload
+def matmul(x: Like[DT], y: Like[DT], /, *, out_dtype: DTypeLike) -> AnyArray: ...
+def matmul(x: Like[DT], y: Like[DT], /, *, out_dtype: DTypeLike = None) -> Any:
     """x @ y: of matrices in the last two dimensions, of vectors where there is only one.
 
     Args:
@@ -97,7 +134,25 @@ def _transposition(a: Shape, b: Shape) -> str | None:
     return None
 
 
-def dot(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike = None) -> AnyArray:
+@overload
+def dot(x: Unranked[DT], y: Open[DT], *, out_dtype: None = None) -> Open[DT]: ...
+@overload
+def dot(x: Open[DT], y: Unranked[DT], *, out_dtype: None = None) -> Open[DT]: ...
+@overload
+def dot(
+    x: Array[DT, *Es, N, K], y: Array[DT, K], *, out_dtype: None = None
+) -> Array[DT, *Es, N]: ...
+@overload
+def dot(
+    x: Array[DT, *Es, N, K], y: Array[DT, K, M], *, out_dtype: None = None
+) -> Array[DT, *Es, N, M]: ...
+@overload
+def dot(x: Array[DT, K], y: Array[DT, K], *, out_dtype: None = None) -> Zero[DT]: ...
+@overload
+def dot(x: Open[DT], y: Open[DT], *, out_dtype: None = None) -> Open[DT]: ...
+@overload
+def dot(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike = None) -> AnyArray: ...
+def dot(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike = None) -> Any:
     """The sum over the last dimension of x and the second-to-last of y; scalars multiply.
 
     For vectors and matrices it is ``matmul``; of higher ranks it pairs all batches of one with all
@@ -111,12 +166,26 @@ def dot(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike = None) -> AnyArray:
     return tensordot(a, b, ((-1,), (-2 if b.ndim > 1 else -1,)), out_dtype=out_dtype)
 
 
-def vdot(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def vdot(x: Open[DT], y: Open[DT]) -> Zero[DT]: ...
+@overload
+def vdot(x: ArrayLike, y: ArrayLike) -> Zero[Any]: ...
+def vdot(x: ArrayLike, y: ArrayLike) -> Any:
     """The inner product of all elements of x, conjugated, with those of y."""
     return vecdot(ravel(x), ravel(y))
 
 
-def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray:
+@overload
+def vecdot(x: Unranked[DT], y: Open[DT], axis: int = -1) -> Open[DT]: ...
+@overload
+def vecdot(x: Open[DT], y: Unranked[DT], axis: int = -1) -> Open[DT]: ...
+@overload
+def vecdot(x: Array[DT, *Es, K], y: Array[DT, *Es, K], axis: Last = -1) -> Array[DT, *Es]: ...
+@overload
+def vecdot(x: Open[DT], y: Open[DT], axis: int = -1) -> Open[DT]: ...
+@overload
+def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray: ...
+def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Any:
     """The inner products of the vectors along an axis, those of x conjugated; the rest broadcasts.
 
     >>> import numpy as np
@@ -149,20 +218,52 @@ def _same(name: str, a: AnyArray, b: AnyArray, i: int, j: int) -> None:
         )
 
 
-def matvec(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def matvec(x: Unranked[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def matvec(x: Open[DT], y: Unranked[DT]) -> Open[DT]: ...
+@overload
+def matvec(x: Array[DT, *Es, N, K], y: Array[DT, K]) -> Array[DT, *Es, N]: ...
+@overload
+def matvec(x: Open[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def matvec(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
+def matvec(x: ArrayLike, y: ArrayLike) -> Any:
     """The matrices x times the vectors y; leading dimensions broadcast."""
     a, b = factors_of("matvec", x, y)
     return matmul(a, reshaped(b, (*shape_of(b), 1)))[..., 0]
 
 
-def vecmat(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def vecmat(x: Unranked[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def vecmat(x: Open[DT], y: Unranked[DT]) -> Open[DT]: ...
+@overload
+def vecmat(x: Array[DT, K], y: Array[DT, *Es, K, M]) -> Array[DT, *Es, M]: ...
+@overload
+def vecmat(x: Open[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def vecmat(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
+def vecmat(x: ArrayLike, y: ArrayLike) -> Any:
     """The vectors x, conjugated, times the matrices y; leading dimensions broadcast."""
     a, b = factors_of("vecmat", x, y)
     a = apply_conj(a)
     return matmul(reshaped(a, (*shape_of(a)[:-1], 1, shape_of(a)[-1])), b)[..., 0, :]
 
 
-def inner(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def inner(x: Unranked[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def inner(x: Open[DT], y: Unranked[DT]) -> Open[DT]: ...
+@overload
+def inner(x: Array[DT, K], y: Array[DT, K]) -> Zero[DT]: ...
+@overload
+def inner(x: Array[DT, N, K], y: Array[DT, M, K]) -> Array[DT, N, M]: ...
+@overload
+def inner(x: Open[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def inner(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
+def inner(x: ArrayLike, y: ArrayLike) -> Any:
     """The sum over the last dimensions of both; scalars multiply."""
     a, b = factors_of("inner", x, y)
     if not a.ndim or not b.ndim:
@@ -170,15 +271,29 @@ def inner(x: ArrayLike, y: ArrayLike) -> AnyArray:
     return tensordot(a, b, ((-1,), (-1,)))
 
 
-def outer(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def outer(x: Unranked[DT], y: Open[DT]) -> Array[DT, Any, Any]: ...
+@overload
+def outer(x: Open[DT], y: Unranked[DT]) -> Array[DT, Any, Any]: ...
+@overload
+def outer(x: Array[DT, N], y: Array[DT, M]) -> Array[DT, N, M]: ...
+@overload
+def outer(x: Open[DT], y: Open[DT]) -> Array[DT, Any, Any]: ...
+@overload
+def outer(x: ArrayLike, y: ArrayLike) -> Array[Any, Any, Any]: ...
+def outer(x: ArrayLike, y: ArrayLike) -> Any:
     """The products of every element of x with every element of y, as a matrix."""
     a, b = factors_of("outer", ravel(x), ravel(y))
     return contract([("i",), ("j",)], ("i", "j"), [a, b])
 
 
+@overload
+def tensordot(x: Open[DT], y: Open[DT], axes: Pairs = 2, *, out_dtype: None = None) -> Open[DT]: ...
+@overload
 def tensordot(
     x: ArrayLike, y: ArrayLike, axes: Pairs = 2, *, out_dtype: DTypeLike = None
-) -> AnyArray:
+) -> AnyArray: ...
+def tensordot(x: ArrayLike, y: ArrayLike, axes: Pairs = 2, *, out_dtype: DTypeLike = None) -> Any:
     """The sum over pairs of dimensions, one of x and one of y each.
 
     Args:
@@ -211,7 +326,11 @@ def _pairs(a: AnyArray, b: AnyArray, axes: Pairs) -> tuple[tuple[int, ...], tupl
     return axes_of("tensordot", first, a.type), axes_of("tensordot", second, b.type)
 
 
-def kron(x: ArrayLike, y: ArrayLike) -> AnyArray:
+@overload
+def kron(x: Open[DT], y: Open[DT]) -> Open[DT]: ...
+@overload
+def kron(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
+def kron(x: ArrayLike, y: ArrayLike) -> Any:
     """The Kronecker product: x, with every element replaced by its product with y.
 
     >>> import numpy as np
@@ -228,7 +347,11 @@ def kron(x: ArrayLike, y: ArrayLike) -> AnyArray:
     return reshaped(spread, tuple([p * q for p, q in zip(shape_of(a), shape_of(b))]))
 
 
-def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray:
+@overload
+def cross(x: Open[DT], y: Open[DT], axis: int = -1) -> Open[DT]: ...
+@overload
+def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> AnyArray: ...
+def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Any:
     """The cross products of vectors of three elements along an axis; the rest broadcasts."""
     a, b = factors_of("cross", x, y)
     for z in (a, b):

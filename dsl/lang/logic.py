@@ -46,7 +46,7 @@ from verax.dsl.lang.promotion import (
     shape_in,
 )
 from verax.dsl.lang.scope import STACK
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Of, Same
+from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Of, Same, Zero
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def allclose(
     rtol: float = 1e-5,
     atol: float = 1e-8,
     equal_nan: bool = False,
-) -> Array[bool_]:
+) -> Zero[bool_]:
     """Whether all elements are close."""
     close = isclose(x1, x2, rtol, atol, equal_nan)
     return apply(Reduce("and", tuple(range(close.ndim))), close) if close.ndim else close

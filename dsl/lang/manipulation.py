@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.op import show_shape
@@ -19,7 +19,28 @@ from verax.compiler.ops.layout import Reshape, Reverse
 from verax.dsl.lang import promotion
 from verax.dsl.lang.axes import Axes, axes_of, axis_of
 from verax.dsl.lang.promotion import asarray
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Same
+from verax.dsl.lang.signatures import (
+    DT,
+    AnyArray,
+    ArrayLike,
+    Ds,
+    Es,
+    First,
+    Last,
+    Like,
+    M,
+    N,
+    Number,
+    NumPy,
+    Open,
+    Same,
+    Shape1,
+    Shape2,
+    Shape3,
+    Shape4,
+    Unranked,
+    Zero,
+)
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -48,7 +69,19 @@ def reversed_along(x: AnyArray, axes: Iterable[int]) -> AnyArray:
 # reshape
 
 
-def reshape(x: Like[DT], shape: Size | Sequence[Size]) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def reshape(x: Like[DT], shape: tuple[()]) -> Zero[DT]: ...
+@overload
+def reshape(x: Like[DT], shape: Shape1) -> Array[DT, Any]: ...
+@overload
+def reshape(x: Like[DT], shape: Shape2) -> Array[DT, Any, Any]: ...
+@overload
+def reshape(x: Like[DT], shape: Shape3) -> Array[DT, Any, Any, Any]: ...
+@overload
+def reshape(x: Like[DT], shape: Shape4) -> Array[DT, Any, Any, Any, Any]: ...
+@overload
+def reshape(x: Like[DT], shape: Size | Sequence[Size]) -> Open[DT]: ...
+def reshape(x: Like[DT], shape: Size | Sequence[Size]) -> Any:
     """The elements of x, in row-major order, in another shape; one size may be -1.
 
     >>> import numpy as np
@@ -96,7 +129,13 @@ def ravel(x: Like[DT]) -> Array[DT, Any]:
     return reshaped(y, (y.type.size,))
 
 
-def expand_dims(x: Like[DT], axis: Axes = 0) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def expand_dims(x: Same[DT, *Ds], axis: First = 0) -> Array[DT, Any, *Ds]: ...
+@overload
+def expand_dims(x: Same[DT, *Ds], axis: Last) -> Array[DT, *Ds, Any]: ...
+@overload
+def expand_dims(x: Same[DT, *Ds], axis: Axes = 0) -> Open[DT]: ...
+def expand_dims(x: Like[DT], axis: Axes = 0) -> Any:
     """x with new dimensions of size 1; the axes are those of the result."""
     y = asarray(x, name="expand_dims")
     extra = len(axis) if isinstance(axis, Sequence) else 1
@@ -156,13 +195,23 @@ def permute_dims(x: Like[DT], axes: Sequence[int]) -> Array[DT, *tuple[Any, ...]
     return permuted(y, perm)
 
 
-def transpose(x: Like[DT], axes: Sequence[int] | None = None) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def transpose(x: Unranked[DT], axes: Sequence[int] | None = None) -> Open[DT]: ...
+@overload
+def transpose(x: Array[DT, N, M], axes: None = None) -> Array[DT, M, N]: ...
+@overload
+def transpose(x: Like[DT], axes: Sequence[int] | None = None) -> Open[DT]: ...
+def transpose(x: Like[DT], axes: Sequence[int] | None = None) -> Any:
     """x with its dimensions in the order ``axes``, by default reversed."""
     y = asarray(x, name="transpose")
     return permute_dims(y, range(y.ndim)[::-1] if axes is None else axes)
 
 
-def matrix_transpose(x: Like[DT]) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def matrix_transpose(x: Array[DT, *Es, N, M]) -> Array[DT, *Es, M, N]: ...
+@overload
+def matrix_transpose(x: NumPy | Number) -> AnyArray: ...
+def matrix_transpose(x: Like[DT]) -> Any:
     """x with its last two dimensions exchanged."""
     y = asarray(x, name="matrix_transpose")
     if y.ndim < 2:
@@ -228,7 +277,19 @@ def rot90(x: Like[DT], k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array[DT, 
 # broadcasts
 
 
-def broadcast_to(x: Like[DT], shape: Size | Sequence[Size]) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def broadcast_to(x: Like[DT], shape: tuple[()]) -> Zero[DT]: ...
+@overload
+def broadcast_to(x: Like[DT], shape: Shape1) -> Array[DT, Any]: ...
+@overload
+def broadcast_to(x: Like[DT], shape: Shape2) -> Array[DT, Any, Any]: ...
+@overload
+def broadcast_to(x: Like[DT], shape: Shape3) -> Array[DT, Any, Any, Any]: ...
+@overload
+def broadcast_to(x: Like[DT], shape: Shape4) -> Array[DT, Any, Any, Any, Any]: ...
+@overload
+def broadcast_to(x: Like[DT], shape: Size | Sequence[Size]) -> Open[DT]: ...
+def broadcast_to(x: Like[DT], shape: Size | Sequence[Size]) -> Any:
     """x repeated along new dimensions in front and along dimensions of size 1."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
     return promotion.broadcast_to(asarray(x, name="broadcast_to"), sizes)

@@ -7,9 +7,9 @@ bounds are Python numbers, NumPy makes them and no length compiles.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from verax.compiler.ir.dtypes import DType, int32
+from verax.compiler.ir.dtypes import DType, float32, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Poly, Shape, Size, known_negative
 from verax.compiler.ir.types import ArrayType
@@ -24,7 +24,7 @@ from verax.dsl.lang.fused import fused
 from verax.dsl.lang.host import is_numpy, numpy, numpy_dtype
 from verax.dsl.lang.promotion import common_dtype, convert, put
 from verax.dsl.lang.scope import STACK
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Of
+from verax.dsl.lang.signatures import DF, DT, AnyArray, ArrayLike, Of, Open
 from verax.dsl.lang.value import Value, apply, shape_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,19 @@ def iota(n: Size, dtype: DTypeLike = int32) -> AnyArray:
     return arange(n, dtype=dtype)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None) -> Array[DT, Any]:
+@overload
+def arange(
+    start: int, stop: int | None = None, step: int = 1, *, dtype: None = None
+) -> Array[int32, Any]: ...
+@overload
+def arange(
+    start: float, stop: float | None = None, step: float = 1, *, dtype: None = None
+) -> Array[float32, Any]: ...
+@overload
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None
+) -> Array[DT, Any]: ...
+def arange(start: Any, stop: Any = None, step: Any = 1, *, dtype: Of[DT] = None) -> Any:
     """Numbers from start (0 if it is the only argument) in steps, without stop.
 
     int32 if all arguments are integers, else float32.
@@ -100,6 +112,17 @@ def _steps(n: Size, step: Any) -> Size:
     return ceil_div(n if step > 0 else n * -1, abs(step))
 
 
+@overload
+def linspace(
+    start: float,
+    stop: float,
+    /,
+    num: Size = 50,
+    *,
+    dtype: type[DF] | None = None,
+    endpoint: bool = True,
+) -> Array[DF, Any]: ...
+@overload
 def linspace(
     start: ArrayLike,
     stop: ArrayLike,
@@ -108,7 +131,16 @@ def linspace(
     *,
     dtype: Of[DT] = None,
     endpoint: bool = True,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Open[DT]: ...
+def linspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    /,
+    num: Size = 50,
+    *,
+    dtype: Of[DT] = None,
+    endpoint: bool = True,
+) -> Any:
     """``num`` evenly spaced numbers from start to stop, along a new first dimension.
 
     Args:
@@ -166,6 +198,18 @@ def _whole(x: AnyArray, dtype: DType) -> AnyArray:
     return convert(floor(x) if dtype.is_integer else x, dtype)
 
 
+@overload
+def logspace(
+    start: float,
+    stop: float,
+    /,
+    num: Size = 50,
+    *,
+    endpoint: bool = True,
+    base: float = 10.0,
+    dtype: type[DF] | None = None,
+) -> Array[DF, Any]: ...
+@overload
 def logspace(
     start: ArrayLike,
     stop: ArrayLike,
@@ -175,7 +219,17 @@ def logspace(
     endpoint: bool = True,
     base: ArrayLike = 10.0,
     dtype: Of[DT] = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Open[DT]: ...
+def logspace(
+    start: ArrayLike,
+    stop: ArrayLike,
+    /,
+    num: Size = 50,
+    *,
+    endpoint: bool = True,
+    base: ArrayLike = 10.0,
+    dtype: Of[DT] = None,
+) -> Any:
     """``base`` to the powers ``linspace(start, stop, num)``."""
     inner = default_float(common_dtype("logspace", [start, stop]))
     if dtype is not None and dtype_of(dtype).is_float:

@@ -8,7 +8,7 @@ The extremum of nothing has no value: it is an error, unless ``initial`` gives o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from verax.compiler.ir.dtypes import DType, bool_, float32, int32, uint32
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -22,12 +22,23 @@ from verax.dsl.lang.dtypes import DTypeLike, default_float, dtype_of
 from verax.dsl.lang.fused import fused
 from verax.dsl.lang.manipulation import reshaped
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, scalar
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Like
+from verax.dsl.lang.signatures import (
+    DT,
+    FT,
+    ST,
+    AnyArray,
+    ArrayLike,
+    Like,
+    Line,
+    No,
+    Open,
+    Unclear,
+    Zero,
+)
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
     from verax.compiler.ir.dtypes import int32 as int32_
-    from verax.dsl.lang.array import Array
 
 __all__ = [
     "all",
@@ -117,6 +128,35 @@ def mask_of(name: str, where: ArrayLike | None) -> tuple[AnyArray, ...]:
 # sums and means
 
 
+@overload
+def sum(
+    x: Like[ST], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[ST]: ...
+@overload
+def sum(
+    x: Like[ST], axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[ST]: ...
+@overload
+def sum(
+    x: Like[ST], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Open[ST]: ...
+@overload
+def sum(
+    x: Open[bool_], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[int32_]: ...
+@overload
+def sum(
+    x: Open[bool_], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Open[int32_]: ...
+@overload
+def sum(
+    x: ArrayLike,
+    axis: Axes = None,
+    *,
+    dtype: DTypeLike = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
 def sum(
     x: Like[DT],
     axis: Axes = None,
@@ -124,7 +164,7 @@ def sum(
     dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Any:
     """The sum over axes.
 
     Args:
@@ -150,6 +190,27 @@ def _sum(static: tuple[Over, DType], x: AnyArray, where: AnyArray | None = None)
     return reshaped(out, over.shape(shape_of(x)))
 
 
+@overload
+def mean(
+    x: Like[FT], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[FT]: ...
+@overload
+def mean(
+    x: Like[FT], axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[FT]: ...
+@overload
+def mean(
+    x: Like[FT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Open[FT]: ...
+@overload
+def mean(
+    x: ArrayLike,
+    axis: Axes = None,
+    *,
+    dtype: DTypeLike = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
 def mean(
     x: Like[DT],
     axis: Axes = None,
@@ -157,7 +218,7 @@ def mean(
     dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Any:
     """The mean over axes; of integers and bools as float32.
 
     >>> import numpy as np
@@ -189,6 +250,35 @@ def counted(over: Over, shape: Shape, dtype: DType, where: AnyArray | None) -> A
     return convert(n, dtype)
 
 
+@overload
+def prod(
+    x: Like[ST], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[ST]: ...
+@overload
+def prod(
+    x: Like[ST], axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[ST]: ...
+@overload
+def prod(
+    x: Like[ST], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Open[ST]: ...
+@overload
+def prod(
+    x: Open[bool_], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[int32_]: ...
+@overload
+def prod(
+    x: Open[bool_], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Open[int32_]: ...
+@overload
+def prod(
+    x: ArrayLike,
+    axis: Axes = None,
+    *,
+    dtype: DTypeLike = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
 def prod(
     x: Like[DT],
     axis: Axes = None,
@@ -196,7 +286,7 @@ def prod(
     dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Any:
     """The product over axes, with the dtypes of ``sum``."""
     y = asarray(x, name="prod")
     over = Over(axes_of("prod", axis, y.type), keepdims)
@@ -210,9 +300,13 @@ def _prod(static: tuple[Over, DType], x: AnyArray, where: AnyArray | None = None
     return convert(reduced("mul", x, over), to)
 
 
-def count_nonzero(
-    x: ArrayLike, axis: Axes = None, *, keepdims: bool = False
-) -> Array[int32_, *tuple[Any, ...]]:
+@overload
+def count_nonzero(x: ArrayLike, axis: None = None, *, keepdims: No = False) -> Zero[int32_]: ...
+@overload
+def count_nonzero(x: ArrayLike, axis: Unclear, *, keepdims: bool = False) -> Line[int32_]: ...
+@overload
+def count_nonzero(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> Open[int32_]: ...
+def count_nonzero(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> Any:
     """How many elements are not zero, as int32."""
     y = asarray(x, name="count_nonzero")
     over = Over(axes_of("count_nonzero", axis, y.type), keepdims)
@@ -236,6 +330,25 @@ def highest(dtype: DType) -> bool | int | float:
     return True if dtype.is_bool else identity("min", dtype)
 
 
+@overload
+def max(
+    x: Like[DT],
+    axis: None = None,
+    *,
+    keepdims: No = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Zero[DT]: ...
+@overload
+def max(
+    x: Like[DT],
+    axis: Unclear,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Line[DT]: ...
+@overload
 def max(
     x: Like[DT],
     axis: Axes = None,
@@ -243,7 +356,15 @@ def max(
     keepdims: bool = False,
     initial: ArrayLike | None = None,
     where: ArrayLike | None = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Open[DT]: ...
+def max(
+    x: Like[DT],
+    axis: Axes = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Any:
     """The largest element over axes; NaN where there is one.
 
     Args:
@@ -255,6 +376,25 @@ def max(
     return _extremum("max", x, axis, keepdims, initial, where)
 
 
+@overload
+def min(
+    x: Like[DT],
+    axis: None = None,
+    *,
+    keepdims: No = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Zero[DT]: ...
+@overload
+def min(
+    x: Like[DT],
+    axis: Unclear,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Line[DT]: ...
+@overload
 def min(
     x: Like[DT],
     axis: Axes = None,
@@ -262,7 +402,15 @@ def min(
     keepdims: bool = False,
     initial: ArrayLike | None = None,
     where: ArrayLike | None = None,
-) -> Array[DT, *tuple[Any, ...]]:
+) -> Open[DT]: ...
+def min(
+    x: Like[DT],
+    axis: Axes = None,
+    *,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Any:
     """The smallest element over axes; NaN where there is one."""
     return _extremum("min", x, axis, keepdims, initial, where)
 
@@ -321,15 +469,25 @@ def not_empty(name: str, x: AnyArray, axes: tuple[int, ...]) -> None:
             )
 
 
-def ptp(x: Like[DT], axis: Axes = None, *, keepdims: bool = False) -> Array[DT, *tuple[Any, ...]]:
+@overload
+def ptp(x: Like[DT], axis: None = None, *, keepdims: No = False) -> Zero[DT]: ...
+@overload
+def ptp(x: Like[DT], axis: Unclear, *, keepdims: bool = False) -> Line[DT]: ...
+@overload
+def ptp(x: Like[DT], axis: Axes = None, *, keepdims: bool = False) -> Open[DT]: ...
+def ptp(x: Like[DT], axis: Axes = None, *, keepdims: bool = False) -> Any:
     """The largest less the smallest element over axes."""
     y = asarray(x, name="ptp")
     return max(y, axis, keepdims=keepdims) - min(y, axis, keepdims=keepdims)
 
 
-def argmax(
-    x: ArrayLike, axis: int | None = None, *, keepdims: bool = False
-) -> Array[int32_, *tuple[Any, ...]]:
+@overload
+def argmax(x: ArrayLike, axis: None = None, *, keepdims: No = False) -> Zero[int32_]: ...
+@overload
+def argmax(x: ArrayLike, axis: Unclear, *, keepdims: bool = False) -> Line[int32_]: ...
+@overload
+def argmax(x: ArrayLike, axis: int | None = None, *, keepdims: bool = False) -> Open[int32_]: ...
+def argmax(x: ArrayLike, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """The position of the largest element along an axis (of the flattened x), as int32.
 
     The first of equal elements wins, and NaN over any other.
@@ -337,9 +495,13 @@ def argmax(
     return _position("argmax", x, axis, keepdims)
 
 
-def argmin(
-    x: ArrayLike, axis: int | None = None, *, keepdims: bool = False
-) -> Array[int32_, *tuple[Any, ...]]:
+@overload
+def argmin(x: ArrayLike, axis: None = None, *, keepdims: No = False) -> Zero[int32_]: ...
+@overload
+def argmin(x: ArrayLike, axis: Unclear, *, keepdims: bool = False) -> Line[int32_]: ...
+@overload
+def argmin(x: ArrayLike, axis: int | None = None, *, keepdims: bool = False) -> Open[int32_]: ...
+def argmin(x: ArrayLike, axis: int | None = None, *, keepdims: bool = False) -> Any:
     """The position of the smallest element; see ``argmax``."""
     return _position("argmin", x, axis, keepdims)
 
@@ -363,16 +525,40 @@ def _arg(static: tuple[str, int | None, bool], x: AnyArray) -> AnyArray:
 # and, or
 
 
+@overload
+def any(
+    x: ArrayLike, axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[bool_]: ...
+@overload
+def any(
+    x: ArrayLike, axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[bool_]: ...
+@overload
 def any(
     x: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> Array[bool_, *tuple[Any, ...]]:
+) -> Open[bool_]: ...
+def any(
+    x: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Any:
     """Whether some element over axes is true (not zero)."""
     return _logical("any", x, axis, keepdims, where)
 
 
+@overload
+def all(
+    x: ArrayLike, axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[bool_]: ...
+@overload
+def all(
+    x: ArrayLike, axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[bool_]: ...
+@overload
 def all(
     x: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> Array[bool_, *tuple[Any, ...]]:
+) -> Open[bool_]: ...
+def all(
+    x: ArrayLike, axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Any:
     """Whether every element over axes is true (not zero)."""
     return _logical("all", x, axis, keepdims, where)
 

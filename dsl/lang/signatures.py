@@ -18,7 +18,16 @@ arrays of different dtypes need an ``astype``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    Union,
+    overload,
+)
 
 from verax.compiler.ir.dtypes import (
     Floating,
@@ -30,6 +39,7 @@ from verax.compiler.ir.dtypes import (
     int32,
     uint32,
 )
+from verax.compiler.ir.sizes import Size
 
 P = ParamSpec("P")
 
@@ -90,6 +100,9 @@ Open: TypeAlias = "Array[DT, *tuple[Any, ...]]"
 Zero: TypeAlias = "Array[DT, *tuple[()]]"
 """A scalar: an array of no dimension."""
 
+Line: TypeAlias = "Array[DT, Any]"
+"""Of one dimension."""
+
 Unranked: TypeAlias = "Array[DT, Any, Any, Any, Any, Any, Any, Any, Any, *tuple[Any, ...]]"
 """What comes first among overloads by rank: it takes an array of unknown rank (or of a rank that
 none of them speaks about), which would take the first of the others.
@@ -97,6 +110,16 @@ none of them speaks about), which would take the first of the others.
 
 Number: TypeAlias = bool | int | float | complex
 NumPy: TypeAlias = Union["np.ndarray[Any, Any]", "np.generic"]
+Shape1: TypeAlias = Size | tuple[Size]
+Shape2: TypeAlias = tuple[Size, Size]
+Shape3: TypeAlias = tuple[Size, Size, Size]
+Shape4: TypeAlias = tuple[Size, Size, Size, Size]
+"""Shape arguments, by the rank that they ask for."""
+
+No: TypeAlias = Literal[False]
+First: TypeAlias = Literal[0]
+Last: TypeAlias = Literal[-1]
+
 ArrayLike: TypeAlias = AnyArray | NumPy | Number
 Like: TypeAlias = Union["Array[DT, *tuple[Any, ...]]", NumPy, Number]
 Same: TypeAlias = Union["Array[DT, *Ds]", NumPy, Number]
@@ -123,5 +146,9 @@ class Transformed(Protocol[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-class Unclear:
-    """What only ``Any`` is: an argument of which nothing is known takes this overload."""
+class Unclear(int):
+    """What only ``Any`` is.
+
+    An overload that takes it tells mypy that the others differ, by a result that is not theirs: an
+    argument of which nothing is known then gives an array of anything.
+    """

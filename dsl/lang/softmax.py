@@ -8,7 +8,7 @@ with ``where`` its softmax is 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import divide
@@ -32,7 +32,19 @@ from verax.dsl.lang.reductions import (
     reduced,
     total,
 )
-from verax.dsl.lang.signatures import FT, AnyArray, ArrayLike, Ds, Like, Real
+from verax.dsl.lang.signatures import (
+    FT,
+    AnyArray,
+    ArrayLike,
+    Ds,
+    Like,
+    Line,
+    No,
+    Open,
+    Real,
+    Unclear,
+    Zero,
+)
 from verax.dsl.lang.value import apply, shape_of
 
 if TYPE_CHECKING:
@@ -65,6 +77,25 @@ def _kept_sum(x: AnyArray, over: Over) -> AnyArray:
     return reshaped(out, Over(over.axes, True).shape(shape_of(x)))
 
 
+@overload
+def logsumexp(
+    x: Like[FT],
+    axis: None = None,
+    *,
+    weights: ArrayLike | None = None,
+    keepdims: No = False,
+    where: ArrayLike | None = None,
+) -> Zero[FT]: ...
+@overload
+def logsumexp(
+    x: Like[FT],
+    axis: Unclear,
+    *,
+    weights: ArrayLike | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Line[FT]: ...
+@overload
 def logsumexp(
     x: Like[FT],
     axis: Axes = None,
@@ -72,7 +103,15 @@ def logsumexp(
     weights: ArrayLike | None = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[FT, *tuple[Any, ...]]:
+) -> Open[FT]: ...
+def logsumexp(
+    x: Like[FT],
+    axis: Axes = None,
+    *,
+    weights: ArrayLike | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Any:
     """``log(sum(weights * exp(x)))`` over axes.
 
     Args:
@@ -105,9 +144,21 @@ def _zeros_like(x: AnyArray) -> AnyArray:
     return broadcast_to(asarray(0, x.dtype), shape_of(x))
 
 
+@overload
+def logmeanexp(
+    x: Like[FT], axis: None = None, *, keepdims: No = False, where: ArrayLike | None = None
+) -> Zero[FT]: ...
+@overload
+def logmeanexp(
+    x: Like[FT], axis: Unclear, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Line[FT]: ...
+@overload
 def logmeanexp(
     x: Like[FT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> Array[FT, *tuple[Any, ...]]:
+) -> Open[FT]: ...
+def logmeanexp(
+    x: Like[FT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> Any:
     """``log(mean(exp(x)))`` over axes."""
     y = _floating("logmeanexp", x)
     over = Over(axes_of("logmeanexp", axis, y.type), keepdims)

@@ -24,7 +24,7 @@ from verax.dsl.lang.fused import fused, fused_all
 from verax.dsl.lang.manipulation import broadcast_arrays, reshaped
 from verax.dsl.lang.promotion import asarray
 from verax.dsl.lang.reductions import ordered
-from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Like
+from verax.dsl.lang.signatures import DT, AnyArray, ArrayLike, Ds, Like, Same
 from verax.dsl.lang.value import apply, apply_all, shape_of
 
 if TYPE_CHECKING:
@@ -44,14 +44,12 @@ def _line(name: str, x: ArrayLike, axis: int | None) -> tuple[AnyArray, int]:
 
 @overload
 def sort(
-    x: Like[DT],
-    axis: int | None = -1,
-    *,
-    descending: bool = False,
-    stable: bool = True,
-) -> Array[DT, *tuple[Any, ...]]: ...
-
-
+    x: Same[DT, *Ds], axis: int = -1, *, descending: bool = False, stable: bool = True
+) -> Array[DT, *Ds]: ...
+@overload
+def sort(
+    x: Same[DT, *Ds], axis: None, *, descending: bool = False, stable: bool = True
+) -> Array[DT, Any]: ...
 @overload
 def sort(
     x: Sequence[ArrayLike],
@@ -61,8 +59,6 @@ def sort(
     stable: bool = True,
     num_keys: int = 1,
 ) -> list[AnyArray]: ...
-
-
 def sort(
     x: Any,
     axis: int | None = -1,
@@ -124,9 +120,17 @@ def _sort_all(op: Sort, *xs: AnyArray) -> list[AnyArray]:
     return apply_all(op, *xs)
 
 
+@overload
+def argsort(
+    x: Same[DT, *Ds], axis: int = -1, *, descending: bool = False, stable: bool = True
+) -> Array[int32_, *Ds]: ...
+@overload
+def argsort(
+    x: Same[DT, *Ds], axis: None, *, descending: bool = False, stable: bool = True
+) -> Array[int32_, Any]: ...
 def argsort(
     x: ArrayLike, axis: int | None = -1, *, descending: bool = False, stable: bool = True
-) -> Array[int32_, *tuple[Any, ...]]:
+) -> Any:
     """The positions, as int32, that sort x: ``take_along_axis(x, argsort(x), -1) == sort(x)``."""
     y, axis = _line("argsort", x, axis)
     return fused(_argsort, Sort(axis, 1, _turned(descending, 1)), y)

@@ -7,7 +7,7 @@ quantiles that are known while staging are worked out in double precision.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args, overload
 
 from verax.compiler.ir.dtypes import int32, real_of
 from verax.compiler.ir.errors import ShapeError
@@ -27,7 +27,18 @@ from verax.dsl.lang.logic import isnan, where
 from verax.dsl.lang.manipulation import atleast_2d, matrix_transpose, permuted, reshaped
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, is_array, scalar
 from verax.dsl.lang.reductions import Over, accumulator, counted, mask_of, masked, ordered, total
-from verax.dsl.lang.signatures import FT, AnyArray, ArrayLike, Like
+from verax.dsl.lang.signatures import (
+    FT,
+    RF,
+    AnyArray,
+    ArrayLike,
+    Like,
+    Line,
+    No,
+    Open,
+    Unclear,
+    Zero,
+)
 from verax.dsl.lang.sorting import sort
 from verax.dsl.lang.value import apply, shape_of
 
@@ -57,6 +68,46 @@ def floating(name: str, x: ArrayLike) -> AnyArray:
 # variance
 
 
+@overload
+def var(
+    x: Like[RF],
+    axis: None = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: No = False,
+    where: ArrayLike | None = None,
+) -> Zero[RF]: ...
+@overload
+def var(
+    x: Like[RF],
+    axis: Unclear,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Line[RF]: ...
+@overload
+def var(
+    x: Like[RF],
+    axis: Axes = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Open[RF]: ...
+@overload
+def var(
+    x: ArrayLike,
+    axis: Axes = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
 def var(
     x: Like[FT],
     axis: Axes = None,
@@ -65,7 +116,7 @@ def var(
     ddof: float | None = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[FT, *tuple[Any, ...]]:
+) -> Any:
     """The mean squared distance from the mean, over axes; real for complex numbers.
 
     Args:
@@ -91,6 +142,46 @@ def _var(static: tuple[Over, float], x: AnyArray, where: AnyArray | None = None)
     return reshaped(convert(out, real), over.shape(shape_of(x)))
 
 
+@overload
+def std(
+    x: Like[RF],
+    axis: None = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: No = False,
+    where: ArrayLike | None = None,
+) -> Zero[RF]: ...
+@overload
+def std(
+    x: Like[RF],
+    axis: Unclear,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Line[RF]: ...
+@overload
+def std(
+    x: Like[RF],
+    axis: Axes = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> Open[RF]: ...
+@overload
+def std(
+    x: ArrayLike,
+    axis: Axes = None,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
 def std(
     x: Like[FT],
     axis: Axes = None,
@@ -99,7 +190,7 @@ def std(
     ddof: float | None = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
-) -> Array[FT, *tuple[Any, ...]]:
+) -> Any:
     """The square root of the variance; see ``var``."""
     y = floating("std", x)
     over = Over(axes_of("std", axis, y.type), keepdims)
@@ -233,16 +324,24 @@ def percentile(
     return _quantile("percentile", x, share, axis, method, keepdims, False)
 
 
-def median(
-    x: Like[FT], axis: Axes = None, *, keepdims: bool = False
-) -> Array[FT, *tuple[Any, ...]]:
+@overload
+def median(x: Like[RF], axis: None = None, *, keepdims: No = False) -> Zero[RF]: ...
+@overload
+def median(x: Like[RF], axis: Unclear, *, keepdims: bool = False) -> Line[RF]: ...
+@overload
+def median(x: Like[RF], axis: Axes = None, *, keepdims: bool = False) -> Open[RF]: ...
+def median(x: Like[FT], axis: Axes = None, *, keepdims: bool = False) -> Any:
     """The middle element over axes, or the mean of the middle two."""
     return _quantile("median", x, 0.5, axis, "linear", keepdims, False)
 
 
-def nanmedian(
-    x: Like[FT], axis: Axes = None, *, keepdims: bool = False
-) -> Array[FT, *tuple[Any, ...]]:
+@overload
+def nanmedian(x: Like[RF], axis: None = None, *, keepdims: No = False) -> Zero[RF]: ...
+@overload
+def nanmedian(x: Like[RF], axis: Unclear, *, keepdims: bool = False) -> Line[RF]: ...
+@overload
+def nanmedian(x: Like[RF], axis: Axes = None, *, keepdims: bool = False) -> Open[RF]: ...
+def nanmedian(x: Like[FT], axis: Axes = None, *, keepdims: bool = False) -> Any:
     """``median`` of the elements that are not NaN."""
     return _quantile("nanmedian", x, 0.5, axis, "linear", keepdims, True)
 

@@ -9,9 +9,10 @@ Law: ``unflatten(*reversed(flatten(x)))`` gives x back, and ``map(f, x)`` keeps 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from verax.compiler.ir.errors import StructureError
+from verax.dsl.lang.signatures import DT, Ds, Open
 from verax.dsl.lang.treedef import (
     IsLeaf,
     Path,
@@ -28,6 +29,13 @@ from verax.dsl.lang.treedef import (
     structure,
     unflatten,
 )
+
+if TYPE_CHECKING:
+    from verax.dsl.lang.array import Array
+
+T = TypeVar("T")
+K = TypeVar("K")
+R = TypeVar("R")
 
 __all__ = [
     "Path",
@@ -51,6 +59,20 @@ __all__ = [
 _UNKNOWN: Any = object()
 
 
+@overload
+def map(f: Callable[..., R], tree: Array[DT, *Ds], *rest: Tree, is_leaf: IsLeaf = None) -> R: ...
+@overload
+def map(
+    f: Callable[..., R], tree: list[Array[DT, *Ds]], *rest: Tree, is_leaf: IsLeaf = None
+) -> list[R]: ...
+@overload
+def map(
+    f: Callable[..., R], tree: dict[K, Array[DT, *Ds]], *rest: Tree, is_leaf: IsLeaf = None
+) -> dict[K, R]: ...
+@overload
+def map(f: Callable[..., Open[Any]], tree: T, *rest: Tree, is_leaf: IsLeaf = None) -> T: ...
+@overload
+def map(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None) -> Tree: ...
 def map(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: IsLeaf = None) -> Tree:
     """The tree with f of its leaves.
 

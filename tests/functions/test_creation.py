@@ -188,7 +188,7 @@ def test_sizes_are_checked() -> None:
     with pytest.raises(ShapeError, match=r"zeros: the size -1 in \(2, -1\) is negative"):
         c.zeros((2, -1))
     with pytest.raises(ShapeError, match=r"ones: a size is an int, got 2.5"):
-        c.ones(2.5)  # type: ignore[arg-type]
+        c.ones(2.5)  # type: ignore[call-overload]
     equal(c.zeros((np.int64(2),)), np.zeros(2, np.float32))
 
 

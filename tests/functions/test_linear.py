@@ -196,7 +196,7 @@ def test_dtypes() -> None:
     assert (i @ i).dtype is vx.int8
     assert vx.matmul(i, i, out_dtype=vx.int32).dtype is vx.int32
     assert vx.matmul(h, h, out_dtype=vx.float32).dtype is vx.float32
-    assert (h @ t).dtype is vx.float32
+    assert (h @ t).dtype is vx.float32  # type: ignore[operator]
     assert vx.einsum("ij,jk,kl", h, h, h, out_dtype=vx.float32).dtype is vx.float32
     m = np.array([[True, False], [True, True]])
     assert vx.matmul(m, m).dtype is vx.bool_

@@ -98,7 +98,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "method": lambda: A.reshape(7),
     "method by keyword": lambda: A.sum(axis=7),
     "method with a wrong argument": lambda: A.sum(axes=7),  # type: ignore[call-overload]
-    "property": lambda: V.mT,
+    "property": lambda: V.mT,  # type: ignore[misc]
     "bool": lambda: bool(A),
     "int": lambda: int(A),
     "float": lambda: float(A),
@@ -170,7 +170,7 @@ def test_an_error_of_the_users_passes() -> None:
 
 def test_an_error_of_pythons_says_that_frames_are_out() -> None:
     with pytest.raises(TypeError) as found:
-        vx.sum(A, axis=Odd())  # type: ignore[arg-type]
+        vx.sum(A, axis=Odd())  # type: ignore[call-overload]
     assert found.value.__notes__ == [
         "the frames of verax are left out: VERAX_TRACEBACK=full shows them"
     ]

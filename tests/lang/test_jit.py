@@ -257,7 +257,7 @@ def test_threads_stage_side_by_side() -> None:
 
 
 def test_a_repeated_call_sees_every_change() -> None:
-    scale = vx.ones(2)
+    scale: vx.AnyArray = vx.ones(2)
     factor = 2.0
 
     @vx.jit

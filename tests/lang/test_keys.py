@@ -89,7 +89,7 @@ def test_reuse_is_found_everywhere(f: Any) -> None:
         lambda k: [once(x) for x in split(k, 3)],
         lambda k: vx.cond(True, once, uniform, k),
         lambda k: vx.cond(True, lambda: once(k), lambda: uniform(k)),
-        lambda k: vx.switch(1, [once, lambda k: 0.0, uniform], k),
+        lambda k: vx.switch(1, [once, lambda k: 0.0, uniform], k),  # type: ignore[arg-type]
         lambda k: vx.vmap(once)(split(k, 3)),
         lambda k: vx.vmap(lambda x: x + once(k))(X),
         lambda k: vx.scan(lambda c, k: (c + once(k), None), 0.0, split(k, 3))[0],

@@ -124,7 +124,8 @@ def test_keys_and_static_fields_are_told_apart_by_type() -> None:
 
 
 def test_default_factories_survive() -> None:
-    copy = vx.tree.map(lambda x: x, defaultdict(list, a=1))
+    lists: Any = defaultdict(list, a=1)
+    copy = vx.tree.map(lambda x: x, lists)
     assert copy["missing"] == []
 
 

@@ -76,7 +76,7 @@ def test_a_batch_of_keys_is_refused() -> None:
 
 def test_an_array_is_no_key() -> None:
     with pytest.raises(vx.DTypeError) as error:
-        r.normal(vx.zeros((2,), dtype=vx.uint32))  # type: ignore[arg-type]
+        r.normal(vx.zeros((2,), dtype=vx.uint32))  # type: ignore[call-overload]
     assert message(error) == (
         "[verax-dtype] normal takes a key, got uint32[2]\n  fix: key = vx.random.key(0)"
     )

@@ -110,7 +110,7 @@ def open_dtypes(q: AnyArray, x: F32[Batch], n: I32[Batch]) -> None:
     assert_type(q + 1.0, AnyArray)
     assert_type(q @ q, AnyArray)
     assert_type(vx.tanh(1.0), AnyArray)
-    assert_type(vx.zeros(3), AnyArray)
+    assert_type(vx.zeros(3), F32[Any])
     assert_type(n + 1.0, Array[Any, Batch])
     assert_type(n / 2, Array[Any, Batch])
     assert_type(n / n, AnyArray)
