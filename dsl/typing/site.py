@@ -373,7 +373,7 @@ class Site:
         fields = dict(struct_fields(whole) or ())
         constraints = []
         for name, y in zip(x.fields, x.values):
-            if isinstance(y, Opaque) or name not in fields:
+            if isinstance(y, (Opaque, FunctionType)) or name not in fields:
                 continue
             constraints += infer_constraints(fields[name], self.write(y), SUPERTYPE_OF)
         variables = info.defn.type_vars
