@@ -16,11 +16,12 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Annotated, Any, ForwardRef, Generic, Literal, NamedTuple, TypeAlias, Union
 
 import attrs
+import typing_extensions
 
 from verax.compiler.ir.dtypes import DType, Scalar
 from verax.compiler.ir.sizes import Size, dim, product
@@ -317,7 +318,7 @@ class _Reader:
             return Unknown(f"is one of the values {', '.join(map(repr, args))}")
         if isinstance(origin, type) and is_struct(origin):
             values = [self._argument(a, space, given) for a in args]
-            return self.struct(origin, dict(zip(_parameters(origin), values)))
+            return self.struct(origin, _completed(_parameters(origin), values))
         if origin is collections.abc.Callable:
             return Unknown("is a function")
         if origin is type:
@@ -449,6 +450,18 @@ def _parameters(c: type) -> tuple[Any, ...]:
     return getattr(c, "__parameters__", ())
 
 
+def _completed(parameters: Sequence[Any], args: Sequence[Any]) -> Given:
+    """What type parameters stand for; those that no argument is left for have their defaults."""
+    given: dict[Any, Any] = {}
+    for i, p in enumerate(parameters):
+        default = getattr(p, "__default__", typing_extensions.NoDefault)
+        a = args[i] if i < len(args) else default
+        if a is default:  # which may be a parameter before it; typing puts it in as it is
+            a = given.get(a, a)
+        given[p] = Any if a is typing_extensions.NoDefault else a
+    return given
+
+
 def _owner(c: type, name: str, given: Given) -> tuple[type, Given]:
     """The class whose body annotates a field, and what its type parameters stand for there."""
     if name in inspect.get_annotations(c):
@@ -460,7 +473,7 @@ def _owner(c: type, name: str, given: Given) -> tuple[type, Given]:
         if any(name in inspect.get_annotations(k) for k in origin.__mro__):
             args = [given.get(a, a) for a in typing.get_args(base)]
             params = _parameters(origin)
-            inner = dict(zip(params, args)) if args else dict.fromkeys(params, Any)
+            inner = _completed(params, args) if args else dict.fromkeys(params, Any)
             return _owner(origin, name, inner)
     return c, given
 

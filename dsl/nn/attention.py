@@ -7,11 +7,12 @@ The heads are a dimension of the weights, so a mesh axis can cut them: with ``qu
 from __future__ import annotations
 
 import math
+from typing import Any, Generic
 
-from verax.compiler.ir.dtypes import DType, float32
+from verax.compiler.ir.dtypes import bool_, float32
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import root
-from verax.dsl.lang.array import AnyArray
+from verax.dsl.lang.array import Array
 from verax.dsl.lang.creation import arange
 from verax.dsl.lang.dtypes import promote_types
 from verax.dsl.lang.einsum import einsum
@@ -19,20 +20,24 @@ from verax.dsl.lang.elementwise import cos, exp, sin, where
 from verax.dsl.lang.joining import concat
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.promotion import convert
+from verax.dsl.lang.signatures import RF, Ds
 from verax.dsl.lang.softmax import softmax
 from verax.dsl.lang.struct import struct
+from verax.dsl.lang.typing import Size
+from verax.dsl.nn.dims import Heads, HeadSize, K, M, N, V, W, Width
 from verax.dsl.nn.dropout import dropout
 from verax.dsl.nn.linear import scaled_normal
 from verax.prng import split
 
 
-def causal_mask(length: int) -> AnyArray:
+def causal_mask(length: Size[N] | int) -> Array[bool_, N, N]:
     """``bool[length, length]``: position t (row) sees s (column) where s <= t."""
     at = arange(length)
-    return at[:, None] >= at[None, :]
+    mask: Array[bool_, N, N] = at[:, None] >= at[None, :]
+    return mask
 
 
-def rotary(x: AnyArray, *, base: float = 10000.0) -> AnyArray:
+def rotary(x: Array[RF, *Ds, N, M, K], *, base: float = 10000.0) -> Array[RF, *Ds, N, M, K]:
     """Rotate pairs of features by their position: ``[..., T, heads, size]``, size even.
 
     Feature i is paired with i + size/2 and turned by ``t * base**(-2i/size)`` at position t, so
@@ -53,25 +58,30 @@ def rotary(x: AnyArray, *, base: float = 10000.0) -> AnyArray:
 
 
 @struct
-class MultiHeadAttention:
+class MultiHeadAttention(Generic[Width, Heads, HeadSize, W]):
     """``[..., T, width] -> [..., T, width]``.
 
     Source: Vaswani et al., Attention is all you need (2017).
     """
 
-    query: AnyArray
+    query: Array[W, Width, Heads, HeadSize]
     """[width, heads, size]"""
-    key: AnyArray
+    key: Array[W, Width, Heads, HeadSize]
     """[width, heads, size]"""
-    value: AnyArray
+    value: Array[W, Width, Heads, HeadSize]
     """[width, heads, size]"""
-    out: AnyArray
+    out: Array[W, Heads, HeadSize, Width]
     """[heads, size, width]"""
 
     @staticmethod
     def init(
-        width: int, heads: int, *, key: Key, gain: float = 1.0, dtype: DType = float32
-    ) -> MultiHeadAttention:
+        width: Size[N] | int,
+        heads: Size[M] | int,
+        *,
+        key: Key,
+        gain: float = 1.0,
+        dtype: type[V] = float32,  # type: ignore[assignment]
+    ) -> MultiHeadAttention[N, M, Any, V]:
         """``gain`` scales the output, so that a residual branch can start small."""
         if width % heads:
             raise ShapeError(f"attention: the width {width} is not a multiple of {heads} heads")
@@ -87,17 +97,17 @@ class MultiHeadAttention:
 
     def __call__(
         self,
-        x: AnyArray,
-        mask: AnyArray | None = None,
+        x: Array[W, *Ds, N, Width],
+        mask: Array[bool_, *tuple[Any, ...], N] | None = None,
         *,
         rotate: bool = True,
         dropout_rate: float = 0.0,
         key: Key | None = None,
-    ) -> AnyArray:
+    ) -> Array[W, *Ds, N, Width]:
         """Attend from every position to those that the mask allows.
 
         Args:
-            mask: ``bool[T, T]``, rows attend to columns; None allows all.
+            mask: ``bool[..., T, T]``, rows attend to columns; None allows all.
             rotate: give queries and keys their positions by ``rotary``.
             dropout_rate: the share of attention weights that is dropped, if a key is given.
         """

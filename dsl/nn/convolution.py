@@ -9,23 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import index
+from typing import Any, Generic, cast
 
-from verax.compiler.ir.dtypes import DType, float32
+from verax.compiler.ir.dtypes import float32
 from verax.compiler.ir.errors import ShapeError
-from verax.compiler.ir.sizes import Size
-from verax.dsl.lang.array import AnyArray
+from verax.compiler.ir.sizes import Size as AnySize
+from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.contraction import factors_of
 from verax.dsl.lang.convolution import Form, convolved, undone
 from verax.dsl.lang.creation import zeros
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.sliding import Padding, Steps, slides, steps
 from verax.dsl.lang.struct import field, struct
+from verax.dsl.lang.typing import Size
 from verax.dsl.lang.value import shape_of
+from verax.dsl.nn.dims import In, M, N, Out, V, W
 from verax.dsl.nn.linear import scaled_normal
 
 
 @struct
-class Conv:
+class Conv(Generic[In, Out, W]):
     """A kernel that slides over space: ``[..., *space, n_in] -> [..., *space, n_out]``.
 
     >>> import verax as vx
@@ -34,19 +37,19 @@ class Conv:
     (10, 16, 16, 8)
     """
 
-    weight: AnyArray
+    weight: Array[W, *tuple[Any, ...], Out]
     """[*window, n_in / groups, n_out]"""
-    bias: AnyArray | None
+    bias: Array[W, Out] | None
     """[n_out]"""
+    n_in: Size[In] = field(static=True)
     strides: tuple[int, ...] = field(static=True)
     padding: Padding = field(static=True)
     dilation: tuple[int, ...] = field(static=True)
-    groups: int = field(static=True)
 
     @staticmethod
     def init(
-        n_in: int,
-        n_out: int,
+        n_in: Size[N] | int,
+        n_out: Size[M] | int,
         window: Sequence[int],
         *,
         key: Key,
@@ -56,8 +59,8 @@ class Conv:
         groups: int = 1,
         bias: bool = True,
         gain: float = 1.0,
-        dtype: DType = float32,
-    ) -> Conv:
+        dtype: type[V] = float32,  # type: ignore[assignment]
+    ) -> Conv[N, M, V]:
         """Weights of variance gain**2 / (elements that one output sums); a bias of zeros.
 
         Args:
@@ -77,13 +80,19 @@ class Conv:
         return Conv(
             weight,
             zeros((n_out,), dtype=dtype) if bias else None,
+            cast("Size[N]", n_in),
             steps("Conv", "strides", strides, n),
             frozen(padding),
             steps("Conv", "dilation", dilation, n),
-            groups,
         )
 
-    def __call__(self, x: AnyArray) -> AnyArray:
+    @property
+    def groups(self) -> int:
+        """Into how many the features are split."""
+        groups: int = self.n_in // self.weight.shape[-2]
+        return groups
+
+    def __call__(self, x: Array[W, *tuple[Any, ...], In]) -> Array[W, *tuple[Any, ...], Out]:
         x, w = factors_of("Conv", x, self.weight)
         form, sizes, window = _layout("Conv", x, w)
         padding = self.padding
@@ -100,7 +109,7 @@ class Conv:
 
 
 @struct
-class ConvTranspose:
+class ConvTranspose(Generic[In, Out, W]):
     """The layer that goes the other way: ``[..., *space, n_in] -> [..., *space * strides, n_out]``.
 
     >>> import verax as vx
@@ -109,9 +118,9 @@ class ConvTranspose:
     (10, 32, 32, 3)
     """
 
-    weight: AnyArray
+    weight: Array[W, *tuple[Any, ...], In, Out]
     """[*window, n_in, n_out]"""
-    bias: AnyArray | None
+    bias: Array[W, Out] | None
     """[n_out]"""
     strides: tuple[int, ...] = field(static=True)
     padding: Padding = field(static=True)
@@ -119,8 +128,8 @@ class ConvTranspose:
 
     @staticmethod
     def init(
-        n_in: int,
-        n_out: int,
+        n_in: Size[N] | int,
+        n_out: Size[M] | int,
         window: Sequence[int],
         *,
         key: Key,
@@ -129,8 +138,8 @@ class ConvTranspose:
         dilation: Steps = 1,
         bias: bool = True,
         gain: float = 1.0,
-        dtype: DType = float32,
-    ) -> ConvTranspose:
+        dtype: type[V] = float32,  # type: ignore[assignment]
+    ) -> ConvTranspose[N, M, V]:
         """Weights of variance gain**2 / (elements of the kernel and its input features).
 
         Args:
@@ -147,7 +156,7 @@ class ConvTranspose:
             steps("ConvTranspose", "dilation", dilation, n),
         )
 
-    def __call__(self, x: AnyArray) -> AnyArray:
+    def __call__(self, x: Array[W, *tuple[Any, ...], In]) -> Array[W, *tuple[Any, ...], Out]:
         name = "ConvTranspose"
         x, w = factors_of(name, x, self.weight)
         form, sizes, window = _layout(name, x, w)
@@ -157,7 +166,7 @@ class ConvTranspose:
         return y if self.bias is None else y + self.bias
 
 
-def _layout(name: str, x: AnyArray, w: AnyArray) -> tuple[Form, list[Size], list[int]]:
+def _layout(name: str, x: AnyArray, w: AnyArray) -> tuple[Form, list[AnySize], list[int]]:
     """What stands on the dimensions; the sizes of the spatial ones, and those of the window."""
     n = w.ndim - 2
     lead = x.ndim - n - 1

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from verax.compiler.ir.dtypes import DType, float32
-from verax.dsl.lang.array import AnyArray
+from typing import Any, Generic
+
+from verax.compiler.ir.dtypes import float32
+from verax.dsl.lang.array import Array
 from verax.dsl.lang.indexing import take
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.manipulation import matrix_transpose
+from verax.dsl.lang.signatures import Ds
 from verax.dsl.lang.struct import struct
+from verax.dsl.lang.typing import Size
+from verax.dsl.nn.dims import M, N, V, Vocab, W, Width
 from verax.prng import normal
 
 
 @struct
-class Embedding:
+class Embedding(Generic[Vocab, Width, W]):
     """``table[ids]``: integers ``[...]`` to ``[..., width]``.
 
     >>> import verax as vx
@@ -21,20 +26,25 @@ class Embedding:
     (3, 4)
     """
 
-    table: AnyArray
+    table: Array[W, Vocab, Width]
     """[n, width]"""
 
     @staticmethod
     def init(
-        n: int, width: int, *, key: Key, scale: float = 0.02, dtype: DType = float32
-    ) -> Embedding:
+        n: Size[N] | int,
+        width: Size[M] | int,
+        *,
+        key: Key,
+        scale: float = 0.02,
+        dtype: type[V] = float32,  # type: ignore[assignment]
+    ) -> Embedding[N, M, V]:
         """Rows of independent normals of deviation ``scale``."""
         return Embedding(normal(key, (n, width), dtype) * scale)
 
-    def __call__(self, ids: AnyArray) -> AnyArray:
+    def __call__(self, ids: Array[Any, *Ds]) -> Array[W, *Ds, Width]:
         return take(self.table, ids, axis=0)
 
-    def attend(self, x: AnyArray) -> AnyArray:
+    def attend(self, x: Array[W, *Ds, Width]) -> Array[W, *Ds, Vocab]:
         """The scores of every symbol, ``[..., width] -> [..., n]``: an output with tied weights."""
-        scores: AnyArray = x @ matrix_transpose(self.table)
+        scores: Array[W, *Ds, Vocab] = x @ matrix_transpose(self.table)
         return scores

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Generic, overload
 
 from verax.compiler.ir.dtypes import DType, float32
-from verax.compiler.ir.sizes import Shape, Size, root
-from verax.dsl.lang.array import AnyArray
+from verax.compiler.ir.sizes import Shape, root
+from verax.compiler.ir.sizes import Size as AnySize
+from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.creation import zeros
 from verax.dsl.lang.elementwise import gelu
 from verax.dsl.lang.key import Key
+from verax.dsl.lang.signatures import Ds
 from verax.dsl.lang.struct import field, struct
+from verax.dsl.lang.typing import Size
+from verax.dsl.nn.dims import Back, Hidden, In, K, M, N, Out, V, W
 from verax.prng import split, truncated_normal
 
 
 def scaled_normal(
-    key: Key, shape: Shape, fan_in: Size, dtype: DType = float32, gain: float = 1.0
+    key: Key, shape: Shape, fan_in: AnySize, dtype: DType = float32, gain: float = 1.0
 ) -> AnyArray:
     """Weights of variance gain**2 / fan_in: a normal truncated at two deviations, rescaled.
 
@@ -27,7 +32,7 @@ def scaled_normal(
 
 
 @struct
-class Linear:
+class Linear(Generic[In, Out, W]):
     """``x @ weight + bias``: ``[..., n_in] -> [..., n_out]``.
 
     >>> import verax as vx
@@ -36,38 +41,64 @@ class Linear:
     (5, 2)
     """
 
-    weight: AnyArray
+    weight: Array[W, In, Out]
     """[n_in, n_out]"""
-    bias: AnyArray | None
+    bias: Array[W, Out] | None
     """[n_out]"""
 
     @staticmethod
     def init(
-        n_in: int,
-        n_out: int,
+        n_in: Size[N] | int,
+        n_out: Size[M] | int,
         *,
         key: Key,
         bias: bool = True,
         gain: float = 1.0,
-        dtype: DType = float32,
-    ) -> Linear:
+        dtype: type[V] = float32,  # type: ignore[assignment]
+    ) -> Linear[N, M, V]:
         """Weights of variance gain**2 / n_in; a bias of zeros."""
         weight = scaled_normal(key, (n_in, n_out), n_in, dtype, gain)
         return Linear(weight, zeros((n_out,), dtype=dtype) if bias else None)
 
-    def __call__(self, x: AnyArray) -> AnyArray:
-        y: AnyArray = x @ self.weight
+    def __call__(self, x: Array[W, *Ds, In]) -> Array[W, *Ds, Out]:
+        y: Array[W, *Ds, Out] = x @ self.weight
         return y if self.bias is None else y + self.bias
 
 
 @struct
-class MLP:
-    """``down(activation(up(x)))``: ``[..., width] -> [..., width]``."""
+class MLP(Generic[In, Hidden, Back, W]):
+    """``down(activation(up(x)))``: ``[..., n_in] -> [..., n_out]``, by default ``n_in`` again."""
 
-    up: Linear
-    down: Linear
+    up: Linear[In, Hidden, W]
+    down: Linear[Hidden, Back, W]
     activation: Callable[[AnyArray], AnyArray] = field(static=True)
 
+    @overload
+    @staticmethod
+    def init(
+        width: Size[N] | int,
+        hidden: Size[M] | int,
+        *,
+        key: Key,
+        n_out: None = None,
+        bias: bool = ...,
+        gain: float = ...,
+        activation: Callable[[AnyArray], AnyArray] = ...,
+        dtype: type[V] = ...,
+    ) -> MLP[N, M, N, V]: ...
+    @overload
+    @staticmethod
+    def init(
+        width: Size[N] | int,
+        hidden: Size[M] | int,
+        *,
+        key: Key,
+        n_out: Size[K] | int,
+        bias: bool = ...,
+        gain: float = ...,
+        activation: Callable[[AnyArray], AnyArray] = ...,
+        dtype: type[V] = ...,
+    ) -> MLP[N, M, K, V]: ...
     @staticmethod
     def init(
         width: int,
@@ -79,7 +110,7 @@ class MLP:
         gain: float = 1.0,
         activation: Callable[[AnyArray], AnyArray] = gelu,
         dtype: DType = float32,
-    ) -> MLP:
+    ) -> MLP[Any, Any, Any, Any]:
         """``gain`` scales the second layer, so that residual branches can start small."""
         first, second = split(key)
         return MLP(
@@ -91,5 +122,6 @@ class MLP:
             activation,
         )  # fmt: skip
 
-    def __call__(self, x: AnyArray) -> AnyArray:
-        return self.down(self.activation(self.up(x)))
+    def __call__(self, x: Array[W, *Ds, In]) -> Array[W, *Ds, Back]:
+        hidden: Array[W, *Ds, Hidden] = self.activation(self.up(x))
+        return self.down(hidden)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from verax.compiler.ir.errors import DTypeError
-from verax.dsl.lang.array import AnyArray
+from verax.dsl.lang.array import Array
 from verax.dsl.lang.creation import arange
 from verax.dsl.lang.elementwise import where
 from verax.dsl.lang.manipulation import expand_dims
 from verax.dsl.lang.reductions import sum as array_sum
+from verax.dsl.lang.signatures import RF, Ds
 from verax.dsl.lang.softmax import logsumexp
+from verax.dsl.nn.dims import N
 
 
-def cross_entropy(logits: AnyArray, labels: AnyArray) -> AnyArray:
+def cross_entropy(logits: Array[RF, *Ds, N], labels: Array[Any, *Ds]) -> Array[RF, *Ds]:
     """``-log softmax(logits)[label]`` in nats: ``[..., n], int[...] -> [...]``.
 
     The label's score is found by comparing with an iota, not by an index: it fuses into one

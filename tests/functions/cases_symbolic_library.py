@@ -111,7 +111,7 @@ HEADS = ("D H 2*S", "D H 2*S", "D H 2*S", "H 2*S D")
 
 
 def conv(x: Any, w: Any, b: Any, *, strides: int = 1, padding: str = "SAME") -> Any:
-    return vx.nn.Conv(w, b, (strides,) * 2, padding, (1, 1), 1)(x)
+    return vx.nn.Conv(w, b, x.shape[-1], (strides,) * 2, padding, (1, 1))(x)
 
 
 LAYERS = [

@@ -233,6 +233,24 @@ def test_fields_of_generic_structs() -> None:
     assert fields(found["d"]) == {"x": "F32[Batch]", "next": "Link | None"}
 
 
+def test_defaults_of_type_parameters() -> None:
+    def f(
+        a: vx.nn.Linear[Batch, Feat],
+        b: vx.nn.Linear[Batch, Feat, vx.bfloat16],
+        c: vx.nn.MLP[Batch, Feat],
+        d: vx.nn.Linear,
+    ) -> None: ...
+
+    found = patterns(f)
+    assert fields(found["a"]) == {"weight": "F32[Batch, Feat]", "bias": "F32[Feat] | None"}
+    assert fields(found["b"]) == {"weight": "BF16[Batch, Feat]", "bias": "BF16[Feat] | None"}
+    assert str(found["c"]) == "MLP[Batch, Feat, Batch, float32]"
+    assert fields(found["d"]) == {
+        "weight": "Array[Any, Any, Any]",
+        "bias": "Array[Any, Any] | None",
+    }
+
+
 def test_names_of_the_closure() -> None:
     class Local(vx.Dim): ...
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import attrs
+import numpy as np
 import pytest
 
 import verax as vx
@@ -75,6 +77,26 @@ def test_generic_and_pickled() -> None:
     box: Box[int] = Box(3)
     assert vx.tree.map(lambda x: x + 1, box).inside == 4
     assert pickle.loads(pickle.dumps(Sizes(3))) == Sizes(3)
+
+
+def test_parameters_of_a_generic_class_are_for_annotations_only(tmp_path: Path) -> None:
+    plain, named = Box(vx.ones(3)), Box[vx.F32[Any]](vx.ones(3))
+    assert type(named) is Box
+    assert isinstance(named, Box)
+    assert repr(named) == repr(plain)
+    assert vx.tree.structure(named) == vx.tree.structure(plain)
+
+    @vx.jit
+    def doubled(box: Box[Any]) -> Box[Any]:
+        return Box[Any](box.inside * 2)
+
+    assert type(doubled(named)) is Box
+    doubled(plain)
+    assert len(doubled.cache) == 1
+    assert vx.vmap(lambda box: box.inside)(doubled(named)).tolist() == [2.0, 2.0, 2.0]
+    vx.save(tmp_path / "box", named)
+    loaded = vx.load(tmp_path / "box", like=plain)
+    np.testing.assert_array_equal(loaded.inside.numpy(), named.inside.numpy())
 
 
 def test_static_structs_compare_by_content_others_by_identity() -> None:
