@@ -24,8 +24,13 @@ def fit(x: F32[Rows, Features], y: F32[Rows]) -> F32[Features]:
     return vx.fori_loop(0, 200, step, vx.zeros((x.shape[1],)))
 
 
-data, noise = vx.random.split(vx.random.key(0))
-x = vx.random.normal(data, (256, 3))
-truth = vx.asarray([2.0, -1.0, 0.5])
-y = x @ truth + 0.1 * vx.random.normal(noise, (256,))
-print("found", fit(x, y), "true", truth)
+def main() -> None:
+    data, noise = vx.random.split(vx.random.key(0))
+    x = vx.random.normal(data, (256, 3))
+    truth = vx.asarray([2.0, -1.0, 0.5])
+    y = x @ truth + 0.1 * vx.random.normal(noise, (256,))
+    print("found", fit(x, y), "true", truth)
+
+
+if __name__ == "__main__":
+    main()

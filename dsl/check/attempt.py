@@ -26,6 +26,7 @@ from verax.dsl.lang.patterns import (
     KeyPattern,
     ManyPattern,
     Pattern,
+    ScalarPattern,
     StructPattern,
     TuplePattern,
     UnionPattern,
@@ -205,6 +206,8 @@ def _speaks(p: Pattern) -> bool:
         return any(not f.static for f in p.fields)
     if isinstance(p, (ArrayPattern, KeyPattern, DictPattern)):
         return True
+    if isinstance(p, ScalarPattern):
+        return p.size is not None
     if isinstance(p, UnionPattern):
         return any(map(_speaks, p.options))
     if isinstance(p, TuplePattern):

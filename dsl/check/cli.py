@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StructureError as error:
         print(error.message, file=sys.stderr)
         return 2
-    report = check(options.paths, options.timeout, Options(budget, options.explicit), options.jobs)
+    report = check(options.paths, options.timeout, Options(budget, options.implicit), options.jobs)
     try:
         print(as_json(report) if options.json else text(report, options.verbose), flush=True)
     except BrokenPipeError:  # the reader has seen enough
@@ -84,8 +84,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="the time limit per function (default 10); imports may take a minute")  # fmt: skip
     add("--comm-budget", metavar="BYTES",
         help="what one function may communicate on a mesh: 4096, 512KB, 2MiB")  # fmt: skip
-    add("--explicit", action="store_true",
-        help="on meshes, refuse what would be gathered or exchanged unasked")  # fmt: skip
+    add("--implicit", action="store_true",
+        help="where cuts are declared, allow what is gathered or exchanged unasked")  # fmt: skip
     add("--jobs", "-j", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
         help="how many files are checked at a time")  # fmt: skip
     add("--verbose", "-v", action="store_true", help="list functions without annotations, too")

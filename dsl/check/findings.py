@@ -6,6 +6,7 @@ All of it is plain data, which passes between processes and is written as JSON.
 from __future__ import annotations
 
 import linecache
+import os
 import re
 from collections.abc import Collection
 from types import CodeType, TracebackType
@@ -176,5 +177,5 @@ def _named(error: VeraxError) -> Place | None:
     for text in (*error.places, error.line or ""):
         found = re.match(r"(.+?\.py):(\d+)", text)
         if found is not None:
-            return Place(found[1], int(found[2]))
+            return Place(os.path.abspath(found[1]), int(found[2]))
     return None

@@ -31,13 +31,15 @@ from verax.sharding.errors import ShardingError, VeraxError
 from verax.sharding.mesh import Mesh
 
 _UNIT = 8
+_SIZE = 2  # of each axis, where a file declares no mesh
 
 
 class Options(NamedTuple):
-    """What is asked of programs on meshes: a budget in bytes, and no silent resharding."""
+    """What is asked of programs on meshes: a budget in bytes, and whether operands that are cut
+    otherwise may be gathered or exchanged unasked, where cuts are declared."""
 
     budget: int | None = None
-    explicit: bool = False
+    implicit: bool = False
 
 
 class OnMeshes(NamedTuple):
@@ -65,9 +67,11 @@ def on_meshes(
     fitting = [m for m in meshes if axes <= set(m.names)]
     if named is not None:
         fitting = [named] if axes <= set(named.names) else []
+    if not fitting and named is None and not meshes:
+        fitting = [Mesh(**dict.fromkeys(sorted(axes), _SIZE))]
     if not fitting:
         axis = ", ".join(map(repr, sorted(axes)))
-        return OnMeshes((), (), (f"no mesh of the file has the axes {axis}",))
+        return OnMeshes((), (), (f"not partitioned: no mesh of the file has the axes {axis}",))
     findings: list[Finding] = []
     comm: list[Comm] = []
     reasons: list[str] = []
@@ -103,7 +107,8 @@ def _on(
     simplify.cache_clear()
     try:
         p = simplify(attempt.staged.program)
-        made = partition(p, mesh, tuple(in_cuts), explicit=options.explicit)
+        explicit = bool(cuts) and not options.implicit
+        made = partition(p, mesh, tuple(in_cuts), explicit=explicit)
     except ShardingError as error:
         error.line = None  # the passes know spans, not frames
         yield of_error(error.with_traceback(None), function.name, place)
@@ -111,7 +116,8 @@ def _on(
     except VeraxError as error:
         yield error.message.splitlines()[0]
         return
-    yield from _results(function, attempt, made)
+    if cuts:
+        yield from _results(function, attempt, made)
     table = CommTable(made.comm)
     if table:
         lines = tuple(sizes.items())
@@ -160,13 +166,14 @@ def _cuts_of(t: Type) -> Cuts:
 
 
 def _results(function: Function, attempt: Attempt, made: Partitioned) -> Iterator[Finding]:
-    """Results that lie otherwise than declared."""
+    """Results that lie otherwise than declared: a dim that is not ``Sharded`` is whole there."""
     at = {id(leaf): i for i, leaf in enumerate(attempt.outs)}
     for row in attempt.out_rows:
         leaf: Leaf = row.leaf
-        for i, axes in _declared(row).items():
-            have = made.out_cuts[at[id(leaf)]][i]
-            if have != axes:
+        cuts = made.out_cuts[at[id(leaf)]]
+        declared = _declared(row)
+        for i, have in enumerate(cuts):
+            if have != declared.get(i, ()):
                 lies = f"cut over {', '.join(have)}" if have else "not cut"
                 yield Finding(
                     ShardingError.code,

@@ -35,13 +35,17 @@ class Clash(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """Dimension ``at`` of the array ``path`` is declared ``declared`` and is ``given``."""
+    """Dimension ``at`` of the array ``path`` is declared so and is ``given``; where ``at`` is
+    negative the size is a number of its own."""
 
     row: int
     path: str
     at: int
     declared: Size
     given: Size
+
+    def __str__(self) -> str:
+        return self.path if self.at < 0 else f"dimension {self.at} of {self.path}"
 
 
 class Bindings:
@@ -102,7 +106,7 @@ class Bindings:
             return None
         assert isinstance(before.value, int | Poly)
         if before.value == dim(name):  # a caller is staged on symbolic types
-            text = f"dimension {e.at} of {e.path} is {e.given}, and is declared {name}"
+            text = f"{e} is {e.given}, and is declared {name}"
         elif before.path == e.path:
             text = f"{name} is both {before.value} and {e.given} in {e.path}"
         else:
@@ -114,22 +118,20 @@ class Bindings:
             if found.constant == e.given:
                 return None
             if found.constant == e.declared:  # as in _bind
-                text = f"dimension {e.at} of {e.path} is {e.given}, and is declared {e.declared}"
+                text = f"{e} is {e.given}, and is declared {e.declared}"
                 return Clash(text, (e.at,), found.constant)
             known = [
                 f"{n} is {self.sizes[n].value} in {self.sizes[n].path}"
                 for n in dict.fromkeys(names_in(e.declared))
             ]
-            text = (
-                f"{e.declared} is {found.constant}, but dimension {e.at} of {e.path} is {e.given}"
-            )
+            text = f"{e.declared} is {found.constant}, but {e} is {e.given}"
             return Clash(f"{text} ({', '.join(known)})", (e.at,), found.constant)
         left = e.given - found.constant
         value = divide(left, found.factor)
         if value is None and (isinstance(left, Poly) or isinstance(found.factor, Poly)):
             return None  # nobody knows
         if value is None or (isinstance(value, int) and value < 0):
-            text = f"dimension {e.at} of {e.path} is {e.given}, which is {e.declared} for no"
+            text = f"{e} is {e.given}, which is {e.declared} for no"
             return Clash(f"{text} {found.name}", (e.at,))
         self.sizes[found.name] = Where(value, e.path)
         return None
@@ -212,7 +214,7 @@ def _linear(declared: Size, known: Mapping[str, Size]) -> _Linear | None:
 
 
 def _literal(e: Equation) -> Clash:
-    text = f"dimension {e.at} of {e.path} is {e.given}, and is declared {e.declared}"
+    text = f"{e} is {e.given}, and is declared {e.declared}"
     return Clash(text, (e.at,), e.declared)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.errors import DTypeError, ShapeError, StructureError
-from verax.compiler.ir.sizes import Shape
+from verax.compiler.ir.sizes import Poly, Shape, Size
 from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.dsl.lang.agree import can_take
 from verax.dsl.lang.binding import Bindings, Clash, Equation, segment_name, spread
@@ -40,14 +40,18 @@ from verax.sharding.spec import axes_of, no_cuts, p_of
 
 class Leaf:
     """A leaf of the arguments: its type, whether it is a Python scalar, and whether it lies on
-    devices, so that its cuts count."""
+    devices, so that its cuts count; ``size`` is the number that a size is."""
 
-    __slots__ = ("placed", "type", "weak")
+    __slots__ = ("placed", "size", "type", "weak")
 
-    def __init__(self, type: Type, weak: bool = False, placed: bool = False) -> None:
-        self.type, self.weak, self.placed = type, weak, placed
+    def __init__(
+        self, type: Type, weak: bool = False, placed: bool = False, size: Size | None = None
+    ) -> None:
+        self.type, self.weak, self.placed, self.size = type, weak, placed, size
 
     def __str__(self) -> str:
+        if self.size is not None:
+            return str(self.size)
         if self.weak and isinstance(self.type, ArrayType):
             return described_type(self.type)
         return str(self.type)
@@ -65,10 +69,10 @@ def leaf_of(x: Any) -> Any:
 
 
 class Row(NamedTuple):
-    """An array or a key among the arguments, and what is declared of it."""
+    """An array, a key or a size among the arguments, and what is declared of it."""
 
     path: str
-    pattern: ArrayPattern | KeyPattern
+    pattern: ArrayPattern | KeyPattern | ScalarPattern
     leaf: Leaf
 
 
@@ -105,6 +109,9 @@ def walk(p: Pattern, x: Any, path: str, who: str) -> Iterator[Row]:
             yield Row(path, p, x)
         elif x is None or _is_container(x):
             raise _structure(who, path, p, x)
+    elif isinstance(p, ScalarPattern):
+        if p.size is not None and type(x) in (int, Poly):
+            yield Row(path, p, Leaf(CARRIERS[int], True, size=x))
     elif isinstance(p, UnionPattern):
         chosen = _option(p, x)
         if chosen is not None:
@@ -212,6 +219,10 @@ def examine(rows: Sequence[Row], bindings: Bindings, first: int) -> list[Wrong]:
     for i, row in enumerate(rows):
         if i < first:
             continue
+        if isinstance(row.pattern, ScalarPattern):
+            if row.pattern.size is not None and row.leaf.size is not None:
+                equations.append(Equation(i, row.path, -1, row.pattern.size, row.leaf.size))
+            continue
         found = _kind(i, row, bindings)
         wrong += [found] if found is not None else []
         if isinstance(row.pattern, KeyPattern) or not isinstance(row.leaf.type, ArrayType):
@@ -241,6 +252,7 @@ def examine(rows: Sequence[Row], bindings: Bindings, first: int) -> list[Wrong]:
 def _kind(i: int, row: Row, bindings: Bindings) -> Wrong | None:
     """A key for an array, or a wrong dtype."""
     leaf, p = row.leaf, row.pattern
+    assert not isinstance(p, ScalarPattern)
     if isinstance(p, KeyPattern):
         if isinstance(leaf.type, KeyType):
             return None

@@ -18,7 +18,14 @@ from verax.compiler.ir.types import ArrayType
 from verax.dsl.lang.binding import Bindings, segment_name, spread
 from verax.dsl.lang.compare import Leaf, Row, Wrong, examine, walk
 from verax.dsl.lang.hints import Signature, owner_of, plain_function, signature_of
-from verax.dsl.lang.patterns import KeyPattern, Sized, names_in, says_nothing
+from verax.dsl.lang.patterns import (
+    ArrayPattern,
+    KeyPattern,
+    ScalarPattern,
+    Sized,
+    names_in,
+    says_nothing,
+)
 from verax.dsl.lang.scope import describe
 from verax.sharding.errors import ShardingError, VeraxError
 
@@ -161,6 +168,8 @@ def table(rows: Sequence[Row], wrong: Sequence[Wrong]) -> list[str]:
 def _names(row: Row) -> set[str]:
     if isinstance(row.pattern, KeyPattern):
         return set()
+    if isinstance(row.pattern, ScalarPattern):
+        return set(names_in(row.pattern.size))
     found = {n for d in row.pattern.dims if isinstance(d, Sized) for n in names_in(d.size)}
     segment = segment_name(row.pattern)
     return found if segment is None else found | {f"*{segment}"}
@@ -170,7 +179,7 @@ def _given(row: Row) -> str:
     """``float32[Batch=32, Feat=3]``: the type of an argument with the names of its dims."""
     leaf, p = row.leaf, row.pattern
     t = leaf.type
-    if leaf.weak or not isinstance(t, ArrayType) or isinstance(p, KeyPattern):
+    if leaf.weak or not isinstance(t, ArrayType) or not isinstance(p, ArrayPattern):
         return str(leaf)
     placed = spread(p, t.shape)
     if placed is None:

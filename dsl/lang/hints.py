@@ -33,6 +33,7 @@ from verax.dsl.lang.patterns import (
     DictPattern,
     DTypeName,
     Field,
+    FunctionPattern,
     KeyPattern,
     ManyPattern,
     Names,
@@ -320,7 +321,10 @@ class _Reader:
             values = [self._argument(a, space, given) for a in args]
             return self.struct(origin, _completed(_parameters(origin), values))
         if origin is collections.abc.Callable:
-            return Unknown("is a function")
+            if not isinstance(args[0], list):
+                return FunctionPattern(None, self.read(args[1], space, given))
+            taken = tuple([self.read(a, space, given) for a in args[0]])
+            return FunctionPattern(taken, self.read(args[1], space, given))
         if origin is type:
             return Unknown("is a class")
         return Unknown(f"is annotated {hint!r}, which says nothing of arrays")

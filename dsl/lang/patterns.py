@@ -162,6 +162,17 @@ class UnionPattern(NamedTuple):
         return " | ".join(map(str, self.options))
 
 
+class FunctionPattern(NamedTuple):
+    """``Callable[[F32[N]], F32[N]]``; the parameters are None where they are not said."""
+
+    parameters: tuple[Pattern, ...] | None
+    result: Pattern
+
+    def __str__(self) -> str:
+        inside = "..." if self.parameters is None else f"[{', '.join(map(str, self.parameters))}]"
+        return f"Callable[{inside}, {self.result}]"
+
+
 class Field(NamedTuple):
     """A field of a struct; ``default`` is called for its value, and is None where it has none."""
 
@@ -199,6 +210,7 @@ Pattern: TypeAlias = (
     | ManyPattern
     | DictPattern
     | UnionPattern
+    | FunctionPattern
     | StructPattern
     | Unknown
 )
@@ -243,7 +255,7 @@ def names_in(size: Size | None) -> Iterator[str]:
 
 def says_nothing(p: Pattern) -> bool:
     """Whether no value could disagree with the pattern."""
-    if isinstance(p, (Unknown, ScalarPattern, NonePattern)):
+    if isinstance(p, (Unknown, ScalarPattern, NonePattern, FunctionPattern)):
         return True
     if isinstance(p, UnionPattern):
         return any(isinstance(o, Unknown) for o in p.options) or all(map(says_nothing, p.options))

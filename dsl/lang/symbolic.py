@@ -22,6 +22,7 @@ from verax.dsl.lang.patterns import (
     DictPattern,
     DTypeName,
     Field,
+    FunctionPattern,
     KeyPattern,
     ManyPattern,
     NonePattern,
@@ -32,6 +33,7 @@ from verax.dsl.lang.patterns import (
     TuplePattern,
     UnionPattern,
 )
+from verax.dsl.lang.standin import can_give, stand_in
 from verax.dsl.lang.weak import CARRIERS
 
 Numbers = Literal["staged", "dims", "default"]
@@ -124,6 +126,11 @@ class Maker:
             return {n: self.make(q, f"{path}[{n!r}]", None, depth) for n, q in p.items}
         if isinstance(p, StructPattern):
             return self._struct(p, path, depth + 1)
+        if isinstance(p, FunctionPattern):
+            result = self.make(p.result, f"the result of {path}", None, depth)
+            if not can_give(result):
+                raise Open(f"{path} is a function that gives keys")
+            return stand_in(p, path, result, self.size)
         raise Open(f"{path} {p.reason}")
 
     def _pick(self, path: str, options: Sequence[object]) -> int:
