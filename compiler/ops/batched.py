@@ -95,13 +95,19 @@ def square(name: str, shape: Shape) -> Size:
 def shorter(name: str, shape: Shape) -> Size:
     """The smaller one of rows and columns."""
     m, n = matrix_shape(name, shape)
-    fewer = at_most(m, n)
-    if fewer is not None:
-        return m if fewer else n
-    raise UnknownSizeError(
-        f"{name}: of {show_shape(shape)} it is not known whether it has more rows or columns",
-        fix="give the sizes: they must be known, or equal",
-    )
+    return n if tall(name, shape) else m
+
+
+def tall(name: str, shape: Shape) -> bool:
+    """Whether a matrix has as many rows as columns, or more."""
+    m, n = matrix_shape(name, shape)
+    fewer = at_most(n, m)
+    if fewer is None:
+        raise UnknownSizeError(
+            f"{name}: of {show_shape(shape)} it is not known whether it has more rows or columns",
+            fix="give the sizes: they must be known, or equal",
+        )
+    return fewer
 
 
 def with_more_columns(b: Builder, x: int) -> int:

@@ -24,14 +24,16 @@ from verax.compiler.ir.op import (
     not_linear,
 )
 from verax.compiler.ir.program import Builder, Program
-from verax.compiler.ir.sizes import Shape
+from verax.compiler.ir.sizes import Shape, Size
 from verax.compiler.ir.types import ArrayType, Type
-from verax.compiler.ops.batched import Batched, batched, shorter
+from verax.compiler.ops.batched import Batched, batched, shorter, tall
+from verax.compiler.ops.contract import broadcast
 from verax.compiler.ops.ffi import lapack
 from verax.compiler.ops.indexing import Gather
 from verax.compiler.ops.matrices import Matrix
 from verax.compiler.ops.permutation import Permutation
 from verax.compiler.ops.pointwise import Term
+from verax.compiler.ops.slicing import size_value
 from verax.compiler.ops.triangular import TriangularSolve
 
 
@@ -80,14 +82,19 @@ def _square_factors(packed: Matrix) -> tuple[Matrix, Matrix]:
     m, n = packed.m, packed.n
     if m == n:
         return packed, packed
-    assert isinstance(m, int)
-    assert isinstance(n, int)
-    if m > n:
+    if tall("lu", (m, n)):
         left = packed.padded((0, 0), (0, m - n))
         return left, packed.part((0, n), None)
     right = packed.padded((0, n - m), (0, 0))
-    below = right.rows().ge(m)
+    rows = right.rows()
+    below = rows.ge(m if isinstance(m, int) else _everywhere(rows, m))
     return packed.part(None, (0, m)), Matrix(packed.b, below.where(right.eye(), right).slot)
+
+
+def _everywhere(like: Matrix, n: Size) -> Matrix:
+    """A size that is not known, as int32 in the shape of a matrix."""
+    b = like.b
+    return Matrix(b, b.emit(broadcast(like.type.shape, ()), size_value(b, n, int32)))
 
 
 def _unit_lower(packed: Matrix) -> Matrix:

@@ -22,7 +22,7 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.sizes import Shape
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.arithmetic import IMAG, join
-from verax.compiler.ops.batched import Batched, batched, matrix_shape, shorter
+from verax.compiler.ops.batched import Batched, batched, matrix_shape, shorter, tall
 from verax.compiler.ops.ffi import lapack
 from verax.compiler.ops.lu import from_zero
 from verax.compiler.ops.matrices import Matrix, diagonal_matrix
@@ -51,9 +51,7 @@ class Qr(Batched, name="qr"):
         if m == n or q.n == n:
             tq, tr = _square_tangent(q, r, t)
             return [tq.slot, tr.slot]
-        assert isinstance(m, int)
-        assert isinstance(n, int)
-        if m > n:
+        if tall(self.name, (m, n)):
             tq, tr = _tall_tangent(q, r, t)
             return [tq.slot, tr.slot]
         tq, tr = _square_tangent(q, r.part(None, (0, m)), t.part(None, (0, m)))

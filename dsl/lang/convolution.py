@@ -369,7 +369,11 @@ def undone(
     pairs = []
     for k, stride, d in zip(window, strides, holes):
         reach = spread(k, d - 1)
-        assert isinstance(reach, int)
+        if not isinstance(reach, int):
+            raise UnknownSizeError(
+                f"conv_transpose: the padding {padding} of a window of {k} elements is not known",
+                fix="give the padding in numbers: [(low, high), ...]",
+            )
         total = reach + stride - 2
         low = reach - 1
         if padding.upper() == "VALID":

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError, UnknownSizeError
-from verax.compiler.ir.sizes import Poly, Size
+from verax.compiler.ir.sizes import Poly, Size, known_negative
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.layout import Iota
@@ -374,14 +374,14 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
     >>> vx.fori_loop(0, 5, lambda i, x: x + i, 0)
     Array(10, dtype=int32)
     """
-    if type(lower) is int and type(upper) is int:
+    if _is_size(lower) and _is_size(upper):
 
         @wraps(body_fun, updated=())
         def step(state: C, i: Any) -> tuple[C, None]:
             return body_fun(_weak(i), state), None
 
         def fori_f(init: Any) -> Any:
-            n = max(upper - lower, 0)
+            n = 0 if known_negative(upper - lower) else upper - lower
             return _scan("fori_loop", step, init, asarray(lower) + apply(Iota(n, int32)))[0]
 
         counted: C = whole(fori_f, body_fun, "fori_loop", looks=False)(init)
@@ -395,6 +395,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, C], C], init: C) 
         return state[0] < upper
 
     return while_loop(less, body, (lower, init))[1]
+
+
+def _is_size(n: Any) -> bool:
+    return type(n) is int or isinstance(n, Poly)
 
 
 def _weak(i: Any) -> Any:

@@ -336,8 +336,13 @@ def _check_mask(shape: tuple[int, ...], t: ArrayType, dim: int) -> None:
 def _literal(i: Size, t: ArrayType, dim: int) -> Size:
     """An int as a position from the start; IndexingError where it is out of range."""
     n = t.shape[dim]
-    at = n + i if (i < 0 if isinstance(i, int) else at_most(i, 0)) else i
-    if known_negative(at) or at_most(n, at):
+    if isinstance(i, int) and isinstance(n, int):
+        at: Size = i + n if i < 0 else i
+        outside: bool | None = not -n <= i < n
+    else:
+        at = n + i if (i < 0 if isinstance(i, int) else at_most(i, 0)) else i
+        outside = known_negative(at) or at_most(n, at)
+    if outside:
         raise IndexingError(
             f"index {i} is out of range for dimension {dim} of {t}, which has"
             f" {n} element{'s' * (n != 1)}",

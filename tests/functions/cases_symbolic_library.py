@@ -33,6 +33,11 @@ PRODUCTS = [
     Row("conv", ("N C 8 W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "SAME")),
     Row("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (1, 1), "VALID")),
     Row("conv", ("N C 2*H 2*W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
+    Row("conv", ("N C H+K W+K", "O C K K"), lambda x, w: vx.conv(x, w, (1, 1), "VALID")),
+    Undecided("conv", ("N C H W", "O C K K"), lambda x, w: vx.conv(x, w, (1, 1), "SAME")),
+    Undecided(
+        "conv_transpose", ("N H W C", "K K C O"), lambda x, w: vx.conv_transpose(x, w, 2, "SAME")
+    ),
     Undecided("conv", ("N C H W", "O C 3 3"), lambda x, w: vx.conv(x, w, (2, 2), "SAME")),
     Row(
         "conv_general_dilated",
@@ -60,6 +65,7 @@ LINALG = [
     ),
     *each("linalg.svd linalg.qr linalg.lu linalg.polar linalg.svdvals linalg.cond", "N+2 N"),
     *each("linalg.polar", "N M"),
+    *each("linalg.lu linalg.qr", "N N+2"),
     *[Undecided(f"linalg.{name}", ("N M",)) for name in ["cond", "lu", "qr", "svd", "svdvals"]],
     *each("linalg.matrix_norm linalg.vector_norm linalg.norm", "N M"),
     Row("linalg.matrix_norm", ("N M",), lambda x: vx.linalg.matrix_norm(x, ord=1)),

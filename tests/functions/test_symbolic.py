@@ -16,7 +16,7 @@ import pytest
 import verax as vx
 from tests.functions import cases_symbolic as arrays
 from tests.functions import cases_symbolic_library as library
-from tests.functions.cases_symbolic import Row, Undecided, type_of
+from tests.functions.cases_symbolic import KEY, Row, Undecided, type_of
 from verax.compiler.ir.sizes import Size, dim
 from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.dsl.lang.custom import Declared
@@ -64,7 +64,7 @@ WITHOUT = {
 """Public functions without a row, by the reason."""
 
 
-def staged(row: Row, types: tuple[Type, ...]) -> tuple[Type, ...]:
+def staged(row: Callable[..., Any], types: tuple[Type, ...]) -> tuple[Type, ...]:
     _, tree = flatten(types)
     out: tuple[Type, ...] = stage(row, tree, types, what="a test").program.out_types
     return out
@@ -96,6 +96,67 @@ def test_undecided(row: Undecided) -> None:
     with pytest.raises(vx.UnknownSizeError) as caught:
         staged(row, tuple(map(type_of, row.types)))
     assert type(caught.value) is vx.UnknownSizeError
+
+
+# inside of transformations ------------------------------------------------------------------------
+
+B = dim("B")
+
+
+def stacked(t: Type) -> Type:
+    """A type with one more dimension in front."""
+    if isinstance(t, ArrayType):
+        return ArrayType((B, *t.shape), t.dtype)
+    return KeyType(KEY.impl, (B, *t.shape))
+
+
+def differentiable(t: Type) -> bool:
+    return isinstance(t, ArrayType) and t.dtype.is_float
+
+
+def total(ys: Any) -> Any:
+    """The sum of all that is a float."""
+    leaves = [y for y in flatten(ys)[0] if isinstance(y, vx.Array) and y.dtype.is_inexact]
+    return sum([vx.sum(vx.real(y).astype(vx.float32)) for y in leaves], start=vx.zeros(()))
+
+
+def gradient(row: Row, types: tuple[Type, ...]) -> Callable[..., Any]:
+    argnums = tuple([i for i, t in enumerate(types) if differentiable(t)])
+    f: Callable[..., Any] = vx.grad(lambda *xs: total(row(*xs)), argnums)
+    return f
+
+
+INSIDE: dict[str, tuple[Callable[..., Any], Callable[[Type], Type]]] = {
+    "vmap": (lambda row, types: vx.vmap(row), stacked),
+    "scan": (lambda row, types: lambda *xs: vx.scan(lambda c, x: (c, row(*x)), 0, xs)[1], stacked),
+    "cond": (lambda row, types: lambda *xs: vx.cond(vx.asarray(True), row, row, *xs), lambda t: t),
+    "grad": (gradient, lambda t: t),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_inside(name: str) -> None:
+    """The law holds there too; what is an error for numbers is the same error for names."""
+    wrap, outer = INSIDE[name]
+    env = {**SIZES[0], "B": 3}
+    wrong = []
+    for row in ROWS:
+        types = tuple(map(type_of, row.types))
+        if isinstance(row, Undecided) or (name == "grad" and not any(map(differentiable, types))):
+            continue
+        f, symbolic = wrap(row, types), tuple(map(outer, types))
+        told = [found(f, ts, env) for ts in (symbolic, tuple([at(t, env) for t in symbolic]))]
+        if told[0] != told[1]:
+            wrong.append((str(row), *told))
+    assert wrong == []
+
+
+def found(f: Callable[..., Any], types: tuple[Type, ...], env: Mapping[str, int]) -> object:
+    """The types of the results at these sizes, or the kind of the error."""
+    try:
+        return [at(t, env) for t in staged(f, types)]
+    except vx.VeraxError as error:
+        return type(error)
 
 
 # every public function has a row ------------------------------------------------------------------
