@@ -15,18 +15,15 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from mypy.checker import TypeChecker
-from mypy.errorcodes import ErrorCode
 from mypy.nodes import Context, Expression, FuncItem, MypyFile
 from mypy.plugin import CheckerPluginInterface
 
 from verax.dsl.typing import keys
 from verax.dsl.typing.asking import Asked
+from verax.dsl.typing.errors import CODES
 from verax.dsl.typing.finding import Finding
 
 KEPT = 64  # functions
-
-
-CODES = {"verax-key": ErrorCode("verax-key", "A random key is consumed twice", "verax")}
 
 
 class _Analysed(NamedTuple):

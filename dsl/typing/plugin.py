@@ -54,7 +54,7 @@ from mypy.types import (
     get_proper_type,
 )
 
-from verax.dsl.typing import library
+from verax.dsl.typing import flow, library
 from verax.dsl.typing.arithmetic import analyzed, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
@@ -156,6 +156,7 @@ class VeraxPlugin(Plugin):
         return bound(ctx, self.named)
 
     def _user_call(self, ctx: Call) -> Type:
+        flow.report(ctx.api, ctx.context)
         return normal(ctx.default_return_type, self.named)
 
     def _user_attribute(self, ctx: AttributeContext) -> Type:
@@ -175,6 +176,7 @@ class VeraxPlugin(Plugin):
     def _call(self, fullname: str, ctx: Call) -> Type:
         if _in_library(ctx.api):
             return ctx.default_return_type
+        flow.report(ctx.api, ctx.context)
         f = library.function(fullname)
         actuals = list(_actuals(ctx))
         static = isinstance(library.find(fullname), staticmethod)
@@ -310,6 +312,7 @@ class VeraxPlugin(Plugin):
 
     def _deferred(self, ctx: MethodContext) -> Type:
         """A call of what a transformation gave."""
+        flow.report(ctx.api, ctx.context)
         actuals = list(_actuals(ctx))
         site = self._site(ctx, [*actuals, Actual(ARG_POS, None, ctx.context, ctx.type)])
         try:
