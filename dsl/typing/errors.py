@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mypy.checker import TypeChecker
 from mypy.errorcodes import ErrorCode
 from mypy.nodes import Context
@@ -38,6 +41,17 @@ def report(api: CheckerPluginInterface, error: VeraxError, context: Context) -> 
         rest.append(f"fix: {error.fix}")
     for line in rest:
         api.note(line, context, code=code)
+
+
+@contextmanager
+def outright(api: TypeChecker) -> Iterator[None]:
+    """What is reported in here is no part of what mypy tries: no overload is refused for it."""
+    errors = api.msg.errors
+    watchers, errors._watchers = errors._watchers, []
+    try:
+        yield
+    finally:
+        errors._watchers = watchers
 
 
 def note(api: CheckerPluginInterface, text: str, context: Context) -> None:

@@ -20,7 +20,7 @@ from mypy.plugin import CheckerPluginInterface
 
 from verax.dsl.typing import keys
 from verax.dsl.typing.asking import Asked
-from verax.dsl.typing.errors import CODES
+from verax.dsl.typing.errors import CODES, outright
 from verax.dsl.typing.finding import Finding
 
 KEPT = 64  # functions
@@ -52,9 +52,10 @@ def report(api: CheckerPluginInterface, context: Context) -> None:
         node = found.node
         known = isinstance(node, Expression) and api.lookup_type_or_none(node) is not None
         if analysed.asked.complete or node is context or known:
-            api.fail(found.message, node, code=CODES[found.code])
-            if found.fix:
-                api.note(f"fix: {found.fix}", node, code=CODES[found.code])
+            with outright(api):
+                api.fail(found.message, node, code=CODES[found.code])
+                if found.fix:
+                    api.note(f"fix: {found.fix}", node, code=CODES[found.code])
 
 
 def _analysed(api: TypeChecker) -> _Analysed:
