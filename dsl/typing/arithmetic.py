@@ -26,7 +26,7 @@ from mypy.types import (
 )
 
 from verax.dsl.typing.errors import CODES
-from verax.dsl.typing.names import ADD, MUL, SHARDED, Named, Names
+from verax.dsl.typing.names import ADD, ARRAY, DIM, MUL, SHARDED, Named, Names
 
 ARITHMETIC = frozenset({ADD, MUL})
 
@@ -69,6 +69,21 @@ def analyzed(ctx: AnalyzeTypeContext, fullname: str, named: Named) -> Type:
             code=CODES["verax-shape"],
         )
     return AnyType(TypeOfAny.from_error)
+
+
+def check_dims(ctx: AnalyzeTypeContext, t: Type) -> None:
+    """Report what stands for a dim in an annotation of an array and is none."""
+    p = get_proper_type(t)
+    if not isinstance(p, Instance) or p.type.fullname != ARRAY:
+        return
+    for arg in map(get_proper_type, p.args[1:]):
+        if isinstance(arg, Instance) and not arg.type.has_base(DIM):
+            ctx.api.fail(
+                f"{arg.type.name} is no dim: write a subclass of vx.Dim, a type variable or"
+                " Literal[n]",
+                ctx.context,
+                code=CODES["verax-shape"],
+            )
 
 
 class _Normal(TypeTranslator):

@@ -39,8 +39,7 @@ from verax.compiler.ir.sizes import Poly, Size, divide
 from verax.dsl.typing.arithmetic import ARITHMETIC, has_arithmetic, normal
 from verax.dsl.typing.described import names_in
 from verax.dsl.typing.errors import report
-from verax.dsl.typing.names import DIM, SHARDED, Named, Names, anything
-from verax.dsl.typing.permissive import ARRAY
+from verax.dsl.typing.names import ARRAY, DIM, SHARDED, Named, Names, anything
 
 
 class Pair(NamedTuple):

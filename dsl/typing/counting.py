@@ -13,8 +13,7 @@ from mypy.plugin import FunctionContext, MethodContext
 from mypy.types import Instance, Type, get_proper_type
 
 from verax.compiler.ir.errors import ShapeError
-from verax.dsl.typing.names import SIZE, Named, Names
-from verax.dsl.typing.permissive import ARRAY
+from verax.dsl.typing.names import ARRAY, SIZE, Named, Names
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,

@@ -29,6 +29,13 @@ Named: TypeAlias = Callable[[str, list[Type]], Instance]
 HERE = "verax.dsl.lang.typing."
 ADD, MUL, SHARDED, SIZE, DIM = (HERE + n for n in ("Add", "Mul", "Sharded", "Size", "Dim"))
 
+ARRAY = "verax.dsl.lang.array.Array"
+ALIASES = frozenset({ARRAY, *(HERE + name for name in (
+    "Bool", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64",
+    "BF16", "F16", "F32", "F64", "C64", "C128",
+))})  # fmt: skip
+"""What annotations of arrays are written with."""
+
 
 def anything() -> AnyType:
     """The type of what is not known."""

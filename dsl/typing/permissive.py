@@ -24,9 +24,7 @@ from mypy.types import (
     get_proper_type,
 )
 
-from verax.dsl.typing.names import Named
-
-ARRAY = "verax.dsl.lang.array.Array"
+from verax.dsl.typing.names import ARRAY, Named
 
 
 def permissive(signature: CallableType, named: Named, *, function: bool = False) -> CallableType:

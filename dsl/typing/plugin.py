@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from mypy.checker import TypeChecker
 from mypy.nodes import (
     ARG_POS,
+    ARG_STAR,
     ArgKind,
     CallExpr,
     Context,
@@ -49,19 +50,21 @@ from mypy.types import (
     Instance,
     NoneType,
     Parameters,
+    TupleType,
     Type,
     UnionType,
+    UnpackType,
     get_proper_type,
 )
 
 from verax.dsl.typing import flow, library
-from verax.dsl.typing.arithmetic import analyzed, normal
+from verax.dsl.typing.arithmetic import analyzed, check_dims, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
 from verax.dsl.typing.described import Undecided
 from verax.dsl.typing.errors import note, report
 from verax.dsl.typing.evaluate import call, remembered
-from verax.dsl.typing.names import ADD, MUL
+from verax.dsl.typing.names import ADD, ALIASES, MUL
 from verax.dsl.typing.permissive import any_array, opened, permissive
 from verax.dsl.typing.reading import is_any, unions
 from verax.dsl.typing.settings import read_settings
@@ -94,6 +97,7 @@ class VeraxPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._digest = _digest()
+        self._analyzing = False
         self._settings = read_settings(options.config_file)
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
@@ -132,7 +136,19 @@ class VeraxPlugin(Plugin):
     def get_type_analyze_hook(self, fullname: str) -> Callable[[AnalyzeTypeContext], Type] | None:
         if fullname in (ADD, MUL):
             return lambda ctx: analyzed(ctx, fullname, self.named)
+        if fullname in ALIASES and not self._analyzing:
+            return self._annotation
         return None
+
+    def _annotation(self, ctx: AnalyzeTypeContext) -> Type:
+        """An annotation of an array: its dims must be dims."""
+        self._analyzing = True  # the hook is asked again for what it analyzes
+        try:
+            t = ctx.api.analyze_type(ctx.type)
+        finally:
+            self._analyzing = False
+        check_dims(ctx, t)
+        return t
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         if fullname == f"{DEFERRED}.__call__":
@@ -264,7 +280,8 @@ class VeraxPlugin(Plugin):
         kwargs: dict[str, tuple[Any, Type]] = {}
         for a in actuals:
             if a.kind.is_star():
-                raise Undecided("arguments of unknown number")
+                args += self._starred(site, a)
+                continue
             e = a.expression if isinstance(a.expression, Expression) else None
             x = site.reader.argument(e, a.type), a.type
             if a.kind.is_named() and a.name is not None:
@@ -272,6 +289,15 @@ class VeraxPlugin(Plugin):
             else:
                 args.append(x)
         return args, kwargs
+
+    def _starred(self, site: Site, a: Actual) -> list[tuple[Any, Type]]:
+        """The arguments that ``*xs`` stands for."""
+        t = get_proper_type(a.type)
+        if a.kind != ARG_STAR or not isinstance(t, TupleType):
+            raise Undecided("arguments of unknown number")
+        if any(isinstance(item, UnpackType) for item in t.items):
+            raise Undecided("arguments of unknown number")
+        return [(site.reader.type(item), item) for item in t.items]
 
     def _site(self, ctx: Any, actuals: Sequence[Actual]) -> Site:
         assert isinstance(ctx.api, TypeChecker)
@@ -351,9 +377,15 @@ def _safe(hook: Callable[[C], Type]) -> Callable[[C], Any]:
 
 
 def _actuals(ctx: Call) -> Iterator[Actual]:
-    """The arguments in the order of the parameters."""
+    """The arguments in the order of the parameters; ``*xs`` stands for all that it fills, once."""
+    starred: set[int] = set()
     for kinds, names, es, ts in zip(ctx.arg_kinds, ctx.arg_names, ctx.args, ctx.arg_types):
-        yield from map(Actual, kinds, names, es, ts)
+        for a in map(Actual, kinds, names, es, ts):
+            if not a.kind.is_star():
+                yield a
+            elif id(a.expression) not in starred:
+                starred.add(id(a.expression))
+                yield a
 
 
 def _is_lambda(e: Expression) -> bool:

@@ -72,13 +72,12 @@ from verax.dsl.typing.described import (
     Undecided,
     unknown_size,
 )
-from verax.dsl.typing.names import SHARDED, SIZE
+from verax.dsl.typing.names import ARRAY, SHARDED, SIZE
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
     from verax.dsl.typing.site import Site
 
-ARRAY = "verax.dsl.lang.array.Array"
 KEY = "verax.dsl.lang.key.Key"
 DTYPE = "verax.compiler.ir.dtypes."
 NUMPY = ("numpy.ndarray", "numpy.generic")
@@ -381,11 +380,26 @@ def unions(types: list[Type]) -> list[list[Type]] | None:
     out: list[list[Type]] = [[]]
     for t in types:
         p = get_proper_type(t)
-        items = p.items if isinstance(p, UnionType) else [t]
+        items = [*_array_like(p.items)] if isinstance(p, UnionType) else [t]
         out = [[*row, item] for row in out for item in items]
         if len(out) > 6:
             return None
     return out
+
+
+def _array_like(items: list[Type]) -> list[Type]:
+    """The items of a union; an array of which nothing is known stands for numbers and NumPy."""
+    for item in items:
+        p = get_proper_type(item)
+        if isinstance(p, Instance) and p.type.fullname == ARRAY and is_any(p.args[0]):
+            rest = [get_proper_type(i) for i in items if i is not item]
+            if all(isinstance(r, Instance) and _is_operand(r) for r in rest):
+                return [item]
+    return items
+
+
+def _is_operand(t: Instance) -> bool:
+    return t.type.fullname in PLAIN or any(t.type.has_base(n) for n in NUMPY)
 
 
 def is_any(t: Type) -> bool:

@@ -72,8 +72,8 @@ from verax.dsl.typing.described import (
 )
 from verax.dsl.typing.functions import UserFunction
 from verax.dsl.typing.layouts import Sizes
-from verax.dsl.typing.names import HERE, SHARDED, SIZE, Named, Names, anything
-from verax.dsl.typing.reading import ARRAY, DTYPE, KEY, Reader, axes_in, struct_fields
+from verax.dsl.typing.names import ARRAY, HERE, SHARDED, SIZE, Named, Names, anything
+from verax.dsl.typing.reading import DTYPE, KEY, Reader, axes_in, struct_fields
 from verax.sharding.mesh import Mesh
 
 DEFERRED = HERE + "Deferred"

@@ -89,6 +89,11 @@ def open_shapes(x: F32, a: np.ndarray[Any, Any], q: vx.AnyArray) -> None:
     reveal_type(vx.asarray(a))
 
 
+def array_likes(x: vx.ArrayLike, pair: tuple[F32[Batch], F32[Batch]]) -> None:
+    reveal_type(vx.tanh(x))
+    reveal_type(vx.maximum(*pair))
+
+
 def lists(x: F32[Literal[6], Feat]) -> None:
     a, b = vx.split(x, 2)
     reveal_type(a)

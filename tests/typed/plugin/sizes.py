@@ -64,3 +64,6 @@ def wrong(x: F32[N], y: F32[M]) -> F32[Add[N, N]]:
 
 
 def not_a_dim(x: F32[Add[N, str]]) -> None: ...
+
+
+def no_dims(x: F32[Batch, int], y: F32[str]) -> None: ...
