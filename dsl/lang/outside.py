@@ -72,6 +72,23 @@ def calls() -> dict[Any, tuple[str, str]]:
 
 
 @lru_cache(1)
+def asking() -> dict[str, tuple[str, str]]:
+    """The same by full names, as type checkers have them, with what asks in the user's name."""
+    harmless = {"Random", "SystemRandom", "getstate", "setstate", "compare_digest"}
+    drawn = [
+        f"{m}.{n}"
+        for m in ("random", "secrets")
+        for n in import_module(m).__all__
+        if n not in harmless
+    ]
+    found = {n: (n, _DRAW) for n in (*drawn, "uuid.uuid4")}
+    for name, fix in calls().values():
+        module = {"datetime": "datetime.", "date": "datetime."}.get(name.split(".")[0], "")
+        found[module + name if "." in name else f"builtins.{name}"] = name, fix
+    return found
+
+
+@lru_cache(1)
 def _drawers() -> frozenset[str]:
     """The files that ask for random numbers in the user's name."""
     return frozenset(

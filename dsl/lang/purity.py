@@ -120,11 +120,23 @@ def _check(scope: Scope, reads: Identity) -> None:
     codes = [code for _, code, _ in reads.codes]
     place = written_at(codes, first.variable, first.attribute)
     raise PurityError(
-        f"{first.name} was {first.verb} while {scope.where} was being staged ({scope.what}): that"
-        " would happen once, and not in every call; it is as it was before",
-        fix=f"return what {scope.name} writes, and write it to {first.variable} outside",
+        f"{written(first.name, first.verb, scope.where, scope.what)}; it is as it was before",
+        fix=elsewhere(scope.name, first.variable),
         places=[place] if place else [],
     )
+
+
+def written(name: str, verb: str, where: str, what: str) -> str:
+    """What is wrong with a write."""
+    return (
+        f"{name} was {verb} while {where} was being staged ({what}): that would happen once, and"
+        " not in every call"
+    )
+
+
+def elsewhere(name: str, variable: str) -> str:
+    """What to do instead."""
+    return f"return what {name} writes, and write it to {variable} outside"
 
 
 def _written(reads: Identity) -> Iterator[_Write]:

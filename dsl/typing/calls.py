@@ -152,8 +152,6 @@ class Calls(Consuming):
         fns = [named.get(n) or at.get(i) for i, n in taker.functions.items()]
         known = [a for a in fns if a is not None]
         rest = [a for a in args if a not in known]
-        if taker.how == "rule":
-            return [(s, self.fresh(e))]
         if taker.how in ("same", "changed"):
             g = known[0].value if known else None
             if not known:  # @vx.jit(static_argnums=0)

@@ -18,7 +18,7 @@ from mypy.checker import TypeChecker
 from mypy.nodes import Context, Expression, FuncItem, MypyFile
 from mypy.plugin import CheckerPluginInterface
 
-from verax.dsl.typing import keys
+from verax.dsl.typing import effects, keys
 from verax.dsl.typing.asking import Asked
 from verax.dsl.typing.errors import CODES, outright
 from verax.dsl.typing.finding import Finding
@@ -37,6 +37,10 @@ class _Analysed(NamedTuple):
 _ANALYSED: OrderedDict[FuncItem | MypyFile, _Analysed] = OrderedDict()
 
 
+_EFFECTS: OrderedDict[MypyFile, tuple[object, Asked, dict[FuncItem | None, list[Finding]]]]
+_EFFECTS = OrderedDict()
+
+
 def report(api: CheckerPluginInterface, context: Context) -> None:
     """Report what is wrong in the function around this call.
 
@@ -47,19 +51,27 @@ def report(api: CheckerPluginInterface, context: Context) -> None:
     """
     if not isinstance(api, TypeChecker) or f"{api.tree.fullname}.".startswith("verax."):
         return
-    analysed = _analysed(api)
+    unit = api.scope.top_level_function()
+    analysed = _analysed(api, unit or api.tree)
     for found in analysed.findings:
         node = found.node
         known = isinstance(node, Expression) and api.lookup_type_or_none(node) is not None
         if analysed.asked.complete or node is context or known:
-            with outright(api):
-                api.fail(found.message, node, code=CODES[found.code])
-                if found.fix:
-                    api.note(f"fix: {found.fix}", node, code=CODES[found.code])
+            _fail(api, found)
+    for owner, of_unit in _effects(api).items():
+        if owner is unit or (owner is not None and effects.is_quiet(owner, of_unit)):
+            for found in of_unit:
+                _fail(api, found)
 
 
-def _analysed(api: TypeChecker) -> _Analysed:
-    unit = api.scope.top_level_function() or api.tree
+def _fail(api: TypeChecker, found: Finding) -> None:
+    with outright(api):
+        api.fail(found.message, found.node, code=CODES[found.code])
+        if found.fix:
+            api.note(f"fix: {found.fix}", found.node, code=CODES[found.code])
+
+
+def _analysed(api: TypeChecker, unit: FuncItem | MypyFile) -> _Analysed:
     body = unit.defs if isinstance(unit, MypyFile) else unit.body
     lookup = api.lookup_type_or_none
     kept = _ANALYSED.get(unit)
@@ -72,3 +84,17 @@ def _analysed(api: TypeChecker) -> _Analysed:
     while len(_ANALYSED) > KEPT:
         _ANALYSED.popitem(last=False)
     return made
+
+
+def _effects(api: TypeChecker) -> dict[FuncItem | None, list[Finding]]:
+    """The effects in the whole module, by function."""
+    tree, lookup = api.tree, api.lookup_type_or_none
+    kept = _EFFECTS.get(tree)
+    if kept is not None and kept[0] is tree.defs and kept[1].holds(lookup):
+        return kept[2]
+    asked = Asked(lookup)
+    found = effects.analyse(tree, asked)
+    _EFFECTS[tree] = tree.defs, asked, found
+    while len(_EFFECTS) > KEPT:
+        _EFFECTS.popitem(last=False)
+    return found

@@ -52,12 +52,14 @@ from mypy.patterns import AsPattern, MappingPattern, StarredPattern
 
 from verax.dsl.typing.asking import KEY, Asked, holds_named, type_of_node
 from verax.dsl.typing.calls import Calls
+from verax.dsl.typing.consuming import CODE
 from verax.dsl.typing.finding import Finding
 from verax.dsl.typing.syntax import of_unit, parts
 from verax.dsl.typing.takers import RANDOM
 from verax.dsl.typing.uses import Const, Group, Ref, State, Step, Value, merged
 from verax.dsl.typing.values import Outcomes, TooMuch
 
+__all__ = ["CODE", "analyse"]
 _ROUNDS = 4  # loops over so few known items are unrolled
 
 

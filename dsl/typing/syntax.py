@@ -112,3 +112,12 @@ def of_unit(unit: FuncItem | MypyFile) -> Iterator[Node]:
 
 
 _UNITS = (FuncDef, Decorator, OverloadedFuncDef, ClassDef)
+
+
+def inside(node: Node) -> Iterator[Node]:
+    """A node and everything below it."""
+    todo = [node]
+    while todo:
+        here = todo.pop()
+        yield here
+        todo += reversed(list(parts(here)))

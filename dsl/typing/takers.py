@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
-How: TypeAlias = Literal["same", "changed", "now", "loop", "branch", "rule"]
+How: TypeAlias = Literal["same", "changed", "now", "loop", "branch"]
 
 
 class Taker(NamedTuple):
@@ -19,7 +19,7 @@ class Taker(NamedTuple):
     Attributes:
         how: ``same`` gives a function with the results of its argument, ``changed`` one with other
             results; ``now``, ``loop`` and ``branch`` call theirs at once: once, many times, or one
-            of them; ``rule`` keeps a derivative for later.
+            of them.
         functions: the parameters that are functions, by position, with their names.
         stages: whether the functions are staged.
     """
@@ -34,8 +34,6 @@ _LANG: dict[str, Taker] = {
     "remat.checkpoint": Taker("same", {0: "f"}),
     "custom.custom_jvp": Taker("same", {0: "f"}),
     "custom.custom_vjp": Taker("same", {0: "f"}),
-    "custom.custom_jvp.defjvp": Taker("rule", {0: "rule"}),
-    "custom.custom_vjp.defvjp": Taker("rule", {0: "fwd", 1: "bwd"}),
     "custom.custom_derivative": Taker("changed", {0: "f"}),
     "vmap.vmap": Taker("changed", {0: "f"}),
     "grad.grad": Taker("changed", {0: "f"}),
@@ -63,5 +61,7 @@ _LANG: dict[str, Taker] = {
     "tree.reduce": Taker("loop", {0: "f"}, stages=False),
 }
 TAKERS: dict[str, Taker] = {f"verax.dsl.lang.{name}": taker for name, taker in _LANG.items()}
+RULES: dict[str, dict[int, str]] = {"defjvp": {0: "rule"}, "defvjp": {0: "fwd", 1: "bwd"}}
+"""The methods that take the rules of a derivative: these functions are staged."""
 RANDOM = "verax.prng."
 """What the full names of the functions of ``vx.random`` start with."""
