@@ -44,7 +44,7 @@ _LANG: dict[str, Taker] = {
     "vjp.jvp": Taker("now", {0: "f"}),
     "vjp.vjp": Taker("now", {0: "f"}),
     "vjp.linearize": Taker("now", {0: "f"}),
-    "jet.jet": Taker("now", {0: "f"}),
+    "jet.jet": Taker("now", {0: "fun"}),
     "transposed.linear_transpose": Taker("now", {0: "fun"}),
     "backward.linear_call": Taker("now", {0: "fun", 1: "fun_transpose"}),
     "control.cond": Taker("branch", {1: "true_fun", 2: "false_fun"}),
