@@ -36,6 +36,7 @@ from mypy.plugin import (
     AnalyzeTypeContext,
     AttributeContext,
     CheckerPluginInterface,
+    ClassDefContext,
     FunctionContext,
     FunctionSigContext,
     MethodContext,
@@ -69,6 +70,7 @@ from verax.dsl.typing.permissive import any_array, opened, permissive
 from verax.dsl.typing.reading import is_any, unions
 from verax.dsl.typing.settings import read_settings
 from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
+from verax.dsl.typing.structs import STRUCT, struct
 from verax.sharding.errors import VeraxError
 
 Call: TypeAlias = FunctionContext | MethodContext
@@ -165,6 +167,9 @@ class VeraxPlugin(Plugin):
         if library.attribute(fullname) is not None:
             return _safe(lambda ctx: self._attribute(fullname, ctx))
         return None if _is_library(fullname) else _safe(self._user_attribute)
+
+    def get_class_decorator_hook(self, fullname: str) -> Callable[[ClassDefContext], None] | None:
+        return struct if fullname == STRUCT else None
 
     # functions and classes of the user's ----------------------------------------------------------
 

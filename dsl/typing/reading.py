@@ -73,6 +73,7 @@ from verax.dsl.typing.described import (
     unknown_size,
 )
 from verax.dsl.typing.names import ARRAY, SHARDED, SIZE
+from verax.dsl.typing.structs import Field, struct_fields
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
@@ -249,13 +250,18 @@ class Reader:
         fields = struct_fields(t)
         if fields is None:
             return run if run is not None else Opaque(Origin(str(t), t))
-        values: list[Any] = []
-        for _, field in fields:
-            try:
-                values.append(self.type(field, depth + 1))
-            except Undecided:
-                values.append(Opaque(Origin(str(field), field)))
-        return Record(Origin(t.type.fullname, t), tuple([n for n, _ in fields]), values, run)
+        values = [self._field(f, depth + 1) for f in fields]
+        return Record(Origin(t.type.fullname, t), tuple([f.name for f in fields]), values, run)
+
+    def _field(self, f: Field, depth: int) -> Any:
+        """A field of a struct; a static one is a part of the structure."""
+        opaque = Opaque(Origin(str(f.type), f.type))
+        if f.static:
+            return opaque
+        try:
+            return self.type(f.type, depth)
+        except Undecided:
+            return opaque
 
     # arrays ---------------------------------------------------------------------------------------
 
@@ -332,19 +338,6 @@ def axes_in(t: Type, depth: int = 0) -> set[str]:
 def _dtype_of(info: TypeInfo) -> DType | None:
     fullname = info.fullname
     return BY_NAME.get(info.name.rstrip("_")) if fullname.startswith(DTYPE) else None
-
-
-def struct_fields(t: Instance) -> list[tuple[str, Type]] | None:
-    """The fields of an instance of a struct with their types; None for any other class."""
-    if "dataclass" not in t.type.metadata and "dataclass_tag" not in t.type.metadata:
-        return None
-    found = t.type.metadata.get("dataclass", {}).get("attributes", [])
-    fields = []
-    for attribute in found:
-        member = find_member(attribute["name"], t, t)
-        if member is not None:
-            fields.append((attribute["name"], member))
-    return fields
 
 
 _EXPRESSIONS: dict[type, Callable[..., Any]] = {

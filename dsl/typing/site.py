@@ -73,7 +73,8 @@ from verax.dsl.typing.described import (
 from verax.dsl.typing.functions import UserFunction
 from verax.dsl.typing.layouts import Sizes
 from verax.dsl.typing.names import ARRAY, HERE, SHARDED, SIZE, Named, Names, anything
-from verax.dsl.typing.reading import DTYPE, KEY, Reader, axes_in, struct_fields
+from verax.dsl.typing.reading import DTYPE, KEY, Reader, axes_in
+from verax.dsl.typing.structs import struct_fields
 from verax.sharding.mesh import Mesh
 
 DEFERRED = HERE + "Deferred"
@@ -370,7 +371,7 @@ class Site:
         whole = fill_typevars(info)
         if isinstance(whole, TupleType):
             return TupleType([self.write(y) for y in x.values], whole.partial_fallback)
-        fields = dict(struct_fields(whole) or ())
+        fields = {f.name: f.type for f in struct_fields(whole) or ()}
         constraints = []
         for name, y in zip(x.fields, x.values):
             if isinstance(y, (Opaque, FunctionType)) or name not in fields:

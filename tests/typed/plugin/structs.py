@@ -29,6 +29,20 @@ class Affine(Generic[In, Out]):
         return x @ self.weight + self.bias
 
 
+@vx.struct
+class Network:
+    first: Affine[Feat, Hidden]
+    activation: Callable[[F32[Batch, Hidden]], F32[Batch, Hidden]] = vx.field(static=True)
+    layers: int = vx.field(static=True, default=1)
+
+    def __call__(self, x: F32[Batch, Feat]) -> F32[Batch, Hidden]:
+        return self.activation(self.first(x))
+
+
+def network_loss(m: Network, x: F32[Batch, Feat]) -> F32[()]:
+    return vx.sum(m(x))
+
+
 class Moments(NamedTuple):
     mean: F32[Feat]
     total: F32[()]
@@ -53,6 +67,12 @@ def containers(
     reveal_type(x + table["bias"])
     reveal_type(vx.tree.map(lambda a: a.sum(), table))
     return layers[0](x) @ table["bias"]
+
+
+def static_fields(m: Network, x: F32[Batch, Feat]) -> None:
+    reveal_type(vx.grad(network_loss)(m, x))
+    reveal_type(vx.grad(lambda m: vx.mean(m(x)))(m))
+    reveal_type(vx.tree.map(lambda w: w + 1, m))
 
 
 def carried(start: Moments, xs: F32[Batch, Feat]) -> Moments:
