@@ -119,7 +119,7 @@ def test_errors_come_only_where_every_case_fails() -> None:
     with pytest.raises(Undecided):
         call(lambda x, y: x + y, (f32(unknown_size(0), B), f32(H, F)), {})
     with pytest.raises(Undecided, match="KeyError"):
-        call(lambda x: {}["a"], (X,), {})
+        call(lambda x: {"b": x}["a"], (X,), {})
 
 
 def test_calls_that_do_not_end() -> None:
