@@ -12,8 +12,9 @@ gives; an error is reported only if the call fails whatever the open parts are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice, product
-from typing import Any
+from contextlib import suppress
+from itertools import count, islice, product
+from typing import Any, NamedTuple
 
 from verax.compiler.ir.dtypes import DType, bool_, complex64, float32, int32
 from verax.compiler.ir.errors import DTypeError, UnboundAxisError, UnknownSizeError
@@ -47,6 +48,8 @@ DTYPES: tuple[DType, ...] = (float32, int32, complex64, bool_)
 """What a dtype that is not known is tried as."""
 MOST = 64
 """How many guesses are made at sizes that are not known."""
+FEW = 3
+"""How many guesses that fit are put together, from either end: what they agree in is known."""
 
 
 def call(
@@ -66,7 +69,7 @@ def call(
     results: list[tuple[Case, Any]] = []
     failures: list[Exception] = []
     for case in found.cases():
-        filled = _fill((args, dict(kwargs)), case)
+        filled = _fill((args, dict(kwargs)), case, count(9))
         try:
             results.append((case, laid_out(f, filled, _attempt(f, filled), sizes)))
         except (VeraxError, Undecided) as error:
@@ -94,13 +97,52 @@ def _attempt(f: Callable[..., Any], filled: tuple[Any, dict[str, Any]]) -> Any:
         if not unknown:
             raise
         known = [n for n in sizes if not is_unknown(n) and n != 1]
-        for guess in islice(product(*[[*known, 1, n] for n in unknown]), MOST):
-            values = {next(iter(names_in(n))): g for n, g in zip(unknown, guess)}
-            try:
-                return run(f, *_put(filled, values))
-            except VeraxError:
-                continue
-        raise
+        guesses = list(islice(product(*[[*known, 1, n] for n in unknown]), MOST))
+        names = [next(iter(names_in(n))) for n in unknown]
+        rows = [dict(zip(names, guess)) for guess in guesses]
+        found = list(islice(_successes(f, filled, rows), FEW))
+        if not found:
+            raise
+        if len(found) == 1:
+            return _without(found[0].result, set(found[0].values.values()))
+        found += islice(_successes(f, filled, rows[::-1]), FEW)
+        return together([(_NO_CASE, x.result) for x in found])
+
+
+class _Success(NamedTuple):
+    """A result, and the values of unknown sizes that it is the result for."""
+
+    values: dict[str, Size]
+    result: Any
+
+
+def _successes(
+    f: Callable[..., Any], filled: tuple[Any, dict[str, Any]], rows: Sequence[dict[str, Size]]
+) -> Iterator[_Success]:
+    """The results for those values of sizes for which there is one."""
+    for values in rows:
+        with suppress(VeraxError):
+            yield _Success(values, run(f, *_put(filled, values)))
+
+
+def _without(result: Any, guesses: set[Size]) -> Any:
+    """A result in which no size is one that has been guessed: by chance it was this one."""
+    names = {name for g in guesses for name in names_in(g)}
+
+    def size(i: int, n: Size) -> Size:
+        guessed = n in guesses or 1 in guesses if isinstance(n, int) else names & names_in(n)
+        return unknown_size(i) if guessed else n
+
+    c = type(result)
+    if c is ArrayType or c is KeyType:
+        shape = tuple([size(i, n) for i, n in enumerate(result.shape)])
+        return KeyType(KEY, shape) if c is KeyType else ArrayType(shape, result.dtype)
+    if isinstance(result, (int, Poly)) and not isinstance(result, bool):
+        return size(0, result)
+    return rebuilt(result, lambda y: _without(y, guesses))
+
+
+_NO_CASE = Case({}, {}, True)
 
 
 # open parts --------------------------------------------------------------------------------------
@@ -166,8 +208,8 @@ class _Parts:
         return True
 
 
-def _fill(x: Any, case: Case) -> Any:
-    """x with its open parts filled in."""
+def _fill(x: Any, case: Case, numbers: Iterator[int]) -> Any:
+    """x with its open parts filled in; every int is a size of its own."""
     c = type(x)
     if c is Open:
         shape: list[Size] = []
@@ -181,8 +223,8 @@ def _fill(x: Any, case: Case) -> Any:
         own = case.dtypes[x.dtype.name] if isinstance(x.dtype, SomeDType) else x.dtype
         return ArrayType(tuple(shape), own)
     if c is Number and x.cls is int and case.as_size:
-        return unknown_size(9)
-    return rebuilt(x, lambda y: _fill(y, case))
+        return unknown_size(next(numbers))
+    return rebuilt(x, lambda y: _fill(y, case, numbers))
 
 
 def _sizes(x: Any) -> list[Size]:
