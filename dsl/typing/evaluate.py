@@ -17,7 +17,12 @@ from itertools import count, islice, product
 from typing import Any, NamedTuple
 
 from verax.compiler.ir.dtypes import DType, bool_, complex64, float32, int32
-from verax.compiler.ir.errors import DTypeError, UnboundAxisError, UnknownSizeError
+from verax.compiler.ir.errors import (
+    ConcretizationError,
+    DTypeError,
+    UnboundAxisError,
+    UnknownSizeError,
+)
 from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang.updates import At, Place
@@ -148,6 +153,10 @@ _NO_CASE = Case({}, {}, True)
 # open parts --------------------------------------------------------------------------------------
 
 
+_OPEN = Undecided, UnknownSizeError, UnboundAxisError, ConcretizationError
+"""What is said of a call that is right elsewhere: for other sizes, in a vmap, with real values."""
+
+
 class _Parts:
     """The open parts of a call.
 
@@ -201,7 +210,7 @@ class _Parts:
 
     def certain(self, failures: Sequence[Exception]) -> bool:
         """Whether these failures of all cases mean that the call is wrong."""
-        if any(isinstance(e, (Undecided, UnknownSizeError, UnboundAxisError)) for e in failures):
+        if any(isinstance(e, _OPEN) for e in failures):
             return False
         if "" in self.ranks or self.unknown or self.numbers or "" in self.dtypes:
             return all(isinstance(e, DTypeError) for e in failures) and "" not in self.dtypes

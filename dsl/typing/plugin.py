@@ -229,7 +229,7 @@ class VeraxPlugin(Plugin):
             nodes: list[Expression] = [TempNode(a.type, context=ctx.context) for a in actuals]
             kinds, names = [a.kind for a in actuals], [a.name for a in actuals]
             found = api.expr_checker.check_call(callee, nodes, kinds, ctx.context, names)[0]
-        if is_any(found) and isinstance(ctx, MethodContext):  # an operator on what is not known
+        if is_any(found) and fullname.endswith("__"):  # an operator on what is not known
             return any_array(self.named)
         return found
 

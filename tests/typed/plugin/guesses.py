@@ -36,3 +36,9 @@ def unknown(x: F32[Batch, Feat], n: int, m: int, y: F32[Any, Any]) -> None:
 def gradients(net: Net, x: F32[Batch, Feat]) -> None:
     reveal_type(vx.grad(loss)(net, x))
     reveal_type(vx.nn.MLP.init(x.shape[1], 8, key=vx.random.key(0)))
+
+
+def values(x: F32[Batch, Feat], rate: float, key: vx.random.Key) -> None:
+    reveal_type(vx.nn.dropout(x, rate, key=key))  # which looks at the rate
+    reveal_type(x.numpy())
+    reveal_type(x.tolist())
