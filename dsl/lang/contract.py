@@ -111,18 +111,24 @@ def contract_of(f: object) -> Contract | None:
 _MOST_ROWS = 12
 
 
-def problem(who: str, rows: Sequence[Row], wrong: Sequence[Wrong]) -> VeraxError:
-    """The error of a call: the first contradiction, and all arguments that matter."""
+def problem(
+    who: str, rows: Sequence[Row], wrong: Sequence[Wrong], start: Bindings | None = None
+) -> VeraxError:
+    """The error of a call: the first contradiction, and all arguments that matter.
+
+    Args:
+        start: what was bound before the call.
+    """
     order: list[type[VeraxError]] = [DTypeError, ShapeError, ShardingError]
     first = min(wrong, key=lambda w: (order.index(w.kind), w.row))
-    fix = first.fix or _fix(rows, first)
+    fix = first.fix or _fix(rows, first, start or Bindings())
     lines = [f"{who}: {first.text}", *table(rows, wrong)]
     return first.kind("\n".join(lines), fix=fix)
 
 
-def _fix(rows: Sequence[Row], first: Wrong) -> str:
+def _fix(rows: Sequence[Row], first: Wrong, start: Bindings) -> str:
     row = rows[first.row]
-    turned = _transposed(rows, first.row)
+    turned = _transposed(rows, first.row, start)
     result = row.path.startswith("the result")
     if turned:
         what = "return it transposed, .T" if result else f"pass {row.path}.T"
@@ -132,7 +138,7 @@ def _fix(rows: Sequence[Row], first: Wrong) -> str:
     return f"pass {row.path} as {row.pattern}, or declare what is passed"
 
 
-def _transposed(rows: Sequence[Row], i: int) -> bool:
+def _transposed(rows: Sequence[Row], i: int, start: Bindings) -> bool:
     """Whether the array would fit if its two dimensions were swapped."""
     row = rows[i]
     t = row.leaf.type
@@ -140,7 +146,7 @@ def _transposed(rows: Sequence[Row], i: int) -> bool:
         return False
     turned = Row(row.path, row.pattern, Leaf(ArrayType(t.shape[::-1], t.dtype)))
     others = [r for k, r in enumerate(rows) if k != i]
-    return not examine([*others, turned], Bindings(), 0)
+    return not examine([*others, turned], start.copy(), 0)
 
 
 def table(rows: Sequence[Row], wrong: Sequence[Wrong]) -> list[str]:

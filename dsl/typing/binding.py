@@ -2,7 +2,8 @@
 
 A named dim of a function is any size, one per call: where an argument has a literal size there, the
 dim is that number for the whole call, in the other parameters and in the result. Sums and products
-of dims in a parameter are solved for the type variable in them.
+of dims in a parameter are solved for the type variable in them. What does not fit is said as at run
+time, and mypy's own comparison is left out for it.
 
 Law: a call is refused where no sizes of the named dims and type variables make all arguments fit.
 """
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type
+from mypy.nodes import CallExpr, MemberExpr, NameExpr
 from mypy.plugin import FunctionSigContext, MethodSigContext
 from mypy.type_visitor import TypeTranslator
 from mypy.types import (
@@ -34,9 +36,9 @@ from mypy.types import (
     get_proper_type,
 )
 
-from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Poly, Size, divide
 from verax.dsl.typing.arithmetic import ARITHMETIC, has_arithmetic, normal
+from verax.dsl.typing.declared import Given, refusal
 from verax.dsl.typing.described import names_in
 from verax.dsl.typing.errors import report
 from verax.dsl.typing.names import ARRAY, DIM, SHARDED, Named, Names, anything
@@ -47,7 +49,6 @@ class Pair(NamedTuple):
 
     formal: Type
     actual: Type
-    where: str
 
 
 def bound(ctx: FunctionSigContext | MethodSigContext, named: Named) -> FunctionLike:
@@ -57,14 +58,18 @@ def bound(ctx: FunctionSigContext | MethodSigContext, named: Named) -> FunctionL
     if not any(map(_has_dims, signature.arg_types)):
         return signature
     pairs: list[Pair] = []
+    params: list[Given] = []
     for formal, name, given in zip(signature.arg_types, signature.arg_names, ctx.args):
         if len(given) == 1 and _has_dims(formal):
             actual = ctx.api.get_expression_type(given[0])
-            pairs += _pairs(formal, actual, name or "an argument")
-    if not pairs:
+            where = name or f"argument {len(params)}"
+            pairs += _pairs(formal, actual)
+            params.append(Given(where, formal, actual))
+    if not params:
         return signature
     call = _Call(ctx, signature, named)
     call.bind_dims(pairs)
+    call.compare(params)
     call.bind_variables(pairs)
     call.solve(pairs)
     return call.signature()
@@ -75,8 +80,8 @@ class _Call:
 
     Attributes:
         dims: what named dims are: literals, or Any where no argument says.
-        literals: per named dim the literal that it is, and the parameter that says so.
         variables: what type variables are.
+        refused: the parameters whose arguments do not fit.
     """
 
     def __init__(
@@ -85,14 +90,13 @@ class _Call:
         self.ctx, self.callee, self.named = ctx, signature, named
         self.names = Names(named)
         self.dims: dict[str, Type] = {}
-        self.literals: dict[str, tuple[LiteralType, str]] = {}
         self.variables: dict[TypeVarId, Type] = {}
-        self.refused: set[str] = set()
+        self.refused: frozenset[str] = frozenset()
 
     def bind_dims(self, pairs: list[Pair]) -> None:
-        """Named dims that meet literals are these; two different ones are an error."""
+        """Named dims that meet literals are these; those that meet nothing known are open."""
         met: dict[str, set[str]] = {}
-        for formal, actual, where in pairs:
+        for formal, actual in pairs:
             f, a = get_proper_type(formal), get_proper_type(actual)
             if not _is_named_dim(f):
                 continue
@@ -100,35 +104,36 @@ class _Call:
             name = f.type.fullname
             met.setdefault(name, set()).add(type(a).__name__)
             if isinstance(a, LiteralType):
-                self._bind(f, a, where)
+                if not isinstance(self.dims.get(name), LiteralType):
+                    self.dims[name] = a
             elif isinstance(a, AnyType):
                 self.dims.setdefault(name, a)
         for name, kinds in met.items():
             if "Instance" in kinds and name in self.dims and "LiteralType" not in kinds:
                 del self.dims[name]
 
-    def _bind(self, f: Instance, a: LiteralType, where: str) -> None:
-        name = f.type.fullname
-        if name in self.refused:
-            return
-        first, at = self.literals.setdefault(name, (a, where))
-        self.dims[name] = first
-        if first == a:
-            return
-        self.refused.add(name)
-        self.dims[name] = anything()
-        of = (self.callee.name or "the function").partition(" of ")[0]
-        error = ShapeError(
-            f"{of}: {f.type.name} is {first.value} in {at} and {a.value} in {where}",
-            fix="a named dim is one size in all arguments of a call",
-        )
-        report(self.ctx.api, error, self.ctx.context)
+    def compare(self, params: list[Given]) -> None:
+        """Refuse the call where what is given is not what is declared."""
+        own = [v.id for v in self.callee.variables]
+        found = refusal(self.who, params, own, self.named)
+        if found is not None:
+            report(self.ctx.api, found.error, self.ctx.context)
+            self.refused = found.parameters
+
+    @property
+    def who(self) -> str:
+        """The function, as messages call it."""
+        name = (self.callee.name or "the function").partition(" of ")[0]
+        callee = self.ctx.context.callee if isinstance(self.ctx.context, CallExpr) else None
+        if name == "__call__" and isinstance(callee, (NameExpr, MemberExpr)):
+            return callee.name
+        return name
 
     def bind_variables(self, pairs: list[Pair]) -> None:
         """Type variables that stand alone are what they meet first, where sums need them."""
         if not any(has_arithmetic(p.formal) for p in pairs):
             return
-        for formal, actual, _ in pairs:
+        for formal, actual in pairs:
             f = get_proper_type(formal)
             if isinstance(f, TypeVarType):
                 self.variables.setdefault(f.id, actual)
@@ -136,7 +141,7 @@ class _Call:
     def solve(self, pairs: list[Pair]) -> None:
         """Solve sums and products for the one type variable in them that is not bound."""
         free = [v for v in self.callee.variables if isinstance(v, TypeVarType)]
-        for formal, actual, _ in pairs:
+        for formal, actual in pairs:
             if not has_arithmetic(formal):
                 continue
             wanted = self.names.size(self.put(formal))
@@ -162,7 +167,10 @@ class _Call:
         """The signature with what is bound in it; an instance is of its class at all sizes."""
         own = self.callee.is_type_obj()
         return self.callee.copy_modified(
-            arg_types=[self.put(t) for t in self.callee.arg_types],
+            arg_types=[
+                anything() if n in self.refused else self.put(t)
+                for n, t in zip(self.callee.arg_names, self.callee.arg_types)
+            ],
             ret_type=self.callee.ret_type if own else self.put(self.callee.ret_type),
             variables=[v for v in self.callee.variables if v.id not in self.variables],
         )
@@ -193,31 +201,31 @@ def _is_plain(t: TupleType) -> bool:
     return t.partial_fallback.type.fullname in ("builtins.tuple", "builtins.list")
 
 
-def _pairs(formal: Type, actual: Type, where: str) -> Iterator[Pair]:
+def _pairs(formal: Type, actual: Type) -> Iterator[Pair]:
     """The dims that stand in one place, through containers and optional parameters."""
     f, a = get_proper_type(formal), get_proper_type(actual)
     if isinstance(f, UnionType):
         items = [i for i in f.relevant_items() if not isinstance(get_proper_type(i), NoneType)]
         if len(items) == 1:
-            yield from _pairs(items[0], actual, where)
+            yield from _pairs(items[0], actual)
     elif isinstance(f, Instance) and isinstance(a, Instance) and f.type is a.type:
         if f.type.fullname == ARRAY:
-            yield from _dims(f, a, where)
+            yield from _dims(f, a)
         elif len(f.args) == len(a.args):
             for x, y in zip(f.args, a.args):
-                yield from _pairs(x, y, where) if not _is_dim(x) else [Pair(x, y, where)]
+                yield from _pairs(x, y) if not _is_dim(x) else [Pair(x, y)]
     elif isinstance(f, TupleType) and isinstance(a, TupleType) and len(f.items) == len(a.items):
         if _is_plain(f):
             for x, y in zip(f.items, a.items):
-                yield from _pairs(x, y, where)
+                yield from _pairs(x, y)
 
 
-def _dims(formal: Instance, actual: Instance, where: str) -> Iterator[Pair]:
+def _dims(formal: Instance, actual: Instance) -> Iterator[Pair]:
     dims = list(zip(formal.args[1:], actual.args[1:]))
     if any(_is_open(x) for x in formal.args[1:]):
         return
     if any(_is_open(y) for y in actual.args[1:]):
-        yield from [Pair(x, anything(), where) for x in formal.args[1:]]
+        yield from [Pair(x, anything()) for x in formal.args[1:]]
         return
     if len(formal.args) != len(actual.args):
         return
@@ -225,9 +233,9 @@ def _dims(formal: Instance, actual: Instance, where: str) -> Iterator[Pair]:
         f, a = get_proper_type(x), get_proper_type(y)
         if isinstance(f, Instance) and isinstance(a, Instance) and f.type.fullname == SHARDED:
             if f.args[1:] == a.args[1:]:
-                yield Pair(f.args[0], a.args[0], where)
+                yield Pair(f.args[0], a.args[0])
         else:
-            yield Pair(x, y, where)
+            yield Pair(x, y)
 
 
 def _is_open(t: Type) -> bool:

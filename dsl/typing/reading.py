@@ -193,7 +193,7 @@ class Reader:
         raise Undecided("a class that is not known")
 
     def _class_of(self, info: TypeInfo) -> Any:
-        found = PLAIN.get(info.fullname) or _dtype_of(info)
+        found = PLAIN.get(info.fullname) or dtype_of(info)
         if found is None:
             raise Undecided(f"the class {info.name}")
         return found
@@ -281,7 +281,7 @@ class Reader:
 
     def _dtype(self, t: ProperType) -> DType | SomeDType:
         if isinstance(t, Instance):
-            found = _dtype_of(t.type)
+            found = dtype_of(t.type)
             if found is not None:
                 return found
         if isinstance(t, TypeVarType):
@@ -335,7 +335,8 @@ def axes_in(t: Type, depth: int = 0) -> set[str]:
     return found.union(*[axes_in(a, depth + 1) for a in inner])
 
 
-def _dtype_of(info: TypeInfo) -> DType | None:
+def dtype_of(info: TypeInfo) -> DType | None:
+    """The dtype that a class is, or None."""
     fullname = info.fullname
     return BY_NAME.get(info.name.rstrip("_")) if fullname.startswith(DTYPE) else None
 

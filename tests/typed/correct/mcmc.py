@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import verax as vx
@@ -30,7 +31,7 @@ def metropolis(x: F32[Dims], key: vx.random.Key, size: float = 0.5) -> F32[Dims]
 
 def langevin(x: F32[Dims], key: vx.random.Key, size: float = 0.1) -> F32[Dims]:
     noise: F32[Dims] = vx.random.normal(key, x.shape)
-    return x + size * vx.grad(log_prob)(x) + (2.0 * size) ** 0.5 * noise
+    return x + size * vx.grad(log_prob)(x) + math.sqrt(2.0 * size) * noise
 
 
 class Phase(NamedTuple):

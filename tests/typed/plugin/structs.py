@@ -102,6 +102,18 @@ def at_the_border() -> None:
     reveal_type(apply(vx.tanh, vx.ones(4)))
 
 
+def pairwise(x: F32[N], y: F32[N]) -> F32[N]:
+    return x + y
+
+
+def refused(x: F32[Batch, Feat], y: F32[Batch], z: F32[Feat], n: vx.I32[Batch]) -> None:
+    residual(x, z)
+    residual(x.T, y)
+    residual(x, n)
+    reveal_type(pairwise(y, z))
+    pairwise(x, x)
+
+
 def optional(x: F32[Batch, Feat] | None, y: F32[Batch, Feat]) -> F32[Batch, Feat]:
     if x is None:
         return y
