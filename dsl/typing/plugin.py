@@ -174,13 +174,17 @@ class VeraxPlugin(Plugin):
     # functions and classes of the user's ----------------------------------------------------------
 
     def _user_signature(self, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
-        return bound(ctx, self.named)
+        return ctx.default_signature if _in_library(ctx.api) else bound(ctx, self.named)
 
     def _user_call(self, ctx: Call) -> Type:
+        if _in_library(ctx.api):
+            return ctx.default_return_type
         flow.report(ctx.api, ctx.context)
         return normal(ctx.default_return_type, self.named)
 
     def _user_attribute(self, ctx: AttributeContext) -> Type:
+        if _in_library(ctx.api):
+            return ctx.default_attr_type
         return normal(ctx.default_attr_type, self.named)
 
     # calls ----------------------------------------------------------------------------------------

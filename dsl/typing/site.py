@@ -37,8 +37,6 @@ from mypy.types import (
     Instance,
     LiteralType,
     NoneType,
-    Overloaded,
-    ProperType,
     TupleType,
     Type,
     TypeType,
@@ -442,5 +440,3 @@ _WRITERS: list[tuple[Any, Any]] = [
     (list, Site._list),
     (dict, Site._dict),
 ]
-
-__all__ = ["Overloaded", "ProperType", "Site"]
