@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
 
-from verax.compiler.ir.dtypes import bool_, int32
+from verax.compiler.ir.dtypes import DType, bool_, int32
 from verax.compiler.ir.errors import DonationError, ImmutableError
 from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType
@@ -405,7 +405,11 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
 
     # methods --------------------------------------------------------------------------------------
 
-    def astype(self, dtype: Of[DT2]) -> Array[DT2, *Ds]:
+    @overload
+    def astype(self, dtype: Of[DT2]) -> Array[DT2, *Ds]: ...
+    @overload
+    def astype(self, dtype: DType) -> Array[Any, *Ds]: ...
+    def astype(self, dtype: Any) -> Any:
         """In another dtype; see ``vx.astype``."""
         return creation.astype(self, dtype)
 
