@@ -94,7 +94,9 @@ def _open(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no checkpoint at {path}") from None
+        raise CheckpointError(
+            f"there is no checkpoint at {path}", fix="give the path of a file that vx.save wrote"
+        ) from None
     except (OSError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path} is damaged or is not a checkpoint: {error}",
@@ -111,7 +113,9 @@ def _header(archive: zipfile.ZipFile, path: str) -> dict[str, Any]:
     except KeyError:
         found = "no header"
     except (zipfile.BadZipFile, zlib.error, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+        raise CheckpointError(
+            f"{path} is damaged: {error}", fix="load an older checkpoint, or start afresh"
+        ) from None
     raise CheckpointError(
         f"{path} is not a checkpoint of this version: expected {_FORMAT!r}, found {found!r}",
         fix="give the path of a file that vx.save wrote",
@@ -139,7 +143,9 @@ def _leaf(archive: zipfile.ZipFile, path: str, i: int, like: Any) -> Any:
     try:
         data = numpy().load(io.BytesIO(archive.read(f"{i}.npy")), allow_pickle=False)
     except (KeyError, zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+        raise CheckpointError(
+            f"{path} is damaged: {error}", fix="load an older checkpoint, or start afresh"
+        ) from None
     if isinstance(like, Key):
         return wrap_key_data(asarray(data))
     t = asarray(like).type

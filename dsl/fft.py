@@ -126,9 +126,13 @@ def _sizes(
         axes = range(-len(s), 0)
     dims = axes_of(name, axes, x.type)
     if s is not None and len(s) != len(dims):
-        raise ShapeError(f"{name}: {len(s)} sizes for {len(dims)} axes")
+        raise ShapeError(
+            f"{name}: {len(s)} sizes for {len(dims)} axes", fix="give s one size per axis of axes"
+        )
     if kind in ("rfft", "irfft") and not dims:
-        raise ShapeError(f"{name}: {x.type} is transformed along one axis or more")
+        raise ShapeError(
+            f"{name}: {x.type} is transformed along one axis or more, got none", fix="axes=(-1,)"
+        )
     sizes = [shape_of(x)[d] for d in dims]
     if kind == "irfft":
         sizes[-1] = (sizes[-1] - 1) * 2

@@ -227,7 +227,10 @@ def bernoulli(key: Key, p: ArrayLike = 0.5, shape: Shape | None = None) -> Any:
     _take(key, "bernoulli")
     prob = asarray(p)
     if not prob.dtype.is_float:
-        raise DTypeError(f"bernoulli takes a probability of a float dtype, got {prob.type}")
+        raise DTypeError(
+            f"bernoulli takes a probability of a float dtype, got {prob.type}",
+            fix="p.astype(vx.float32)",
+        )
     drawn = fused(_bernoulli, shape_of(prob.shape) if shape is None else shape_of(shape), key, prob)
     assert drawn.dtype is bool_
     return drawn
@@ -313,7 +316,11 @@ def categorical(key: Key, logits: ArrayLike, axis: int = -1, shape: Shape | None
     sizes = shape_of(batch) if shape is None else shape_of(shape)
     lead = len(sizes) - len(batch)
     if lead < 0 or sizes[lead:] != batch:
-        raise ShapeError(f"categorical: the shape {sizes} does not end in {batch}")
+        raise ShapeError(
+            f"categorical: the shape {sizes} does not end in {batch}, that of logits without its"
+            " axis",
+            fix=f"shape={('n', *batch)} draws n samples of each".replace("'", ""),
+        )
     return fused(_categorical, (sizes[:lead], at), key, scores)
 
 
@@ -359,7 +366,10 @@ def randint(
     """
     _take(key, "randint")
     if not dtype.is_integer or dtype.bits < 8:
-        raise DTypeError(f"randint makes 8- to 64-bit integers, got {dtype}")
+        raise DTypeError(
+            f"randint makes 8- to 64-bit integers, got {dtype}",
+            fix="vx.random.uniform draws floats; vx.random.bernoulli draws bools",
+        )
     wide = dtype if dtype.bits >= 32 else int32
     limits, widest = iinfo(dtype), iinfo(wide)
     over = isinstance(maxval, int) and maxval > widest.max
@@ -464,7 +474,10 @@ def choice(
     n: Size = a if values is None else values.shape[at]  # type: ignore[assignment]
     draws = product(sizes)
     if (n == 0 or known_negative(n)) and draws != 0:
-        raise ShapeError(f"choice: nothing to draw from, a has {n} entries along axis {at}")
+        raise ShapeError(
+            f"choice: nothing to draw from, a has {n} entries along axis {at}",
+            fix="give one entry or more, or draw none: shape=(0,)",
+        )
     if not replace and known_negative(n - draws):
         raise ShapeError(
             f"choice: cannot draw {draws} of {n} without replacement", fix="replace=True"
@@ -472,7 +485,10 @@ def choice(
     probs = [] if p is None else [asarray(p)]
     for q in probs:
         if q.shape != (n,) or not q.dtype.is_float:
-            raise ShapeError(f"choice: p must be a float array of shape [{n}], got {q.type}")
+            raise ShapeError(
+                f"choice: p must be a float array of shape [{n}], got {q.type}",
+                fix="give one probability per entry of a: vx.softmax(scores)",
+            )
     index = fused(_draw, (sizes, n, replace), key, *probs)
     return index if values is None else indexing.take(values, index, axis=at)
 

@@ -67,7 +67,10 @@ def key_data(key: Key) -> Open[uint32]:
 def wrap_key_data(data: Array) -> Key:
     """The key whose words these are; ``data`` is ``uint32[..., 2]``."""
     if data.dtype is not uint32 or data.shape[-1:] != (2,):
-        raise DTypeError(f"key data is uint32[..., 2], got {data.type}")
+        raise DTypeError(
+            f"wrap_key_data takes the words of keys, uint32[..., 2], got {data.type}",
+            fix="vx.random.key(seed) makes a key from a number",
+        )
     return _as_key(data)
 
 
@@ -97,7 +100,10 @@ def fold_in(key: Key, data: Size | Array) -> Key:
     if isinstance(data, int):
         return _as_key(fused(_folded, _number(data), key))
     if not data.dtype.is_integer or data.shape != ():
-        raise DTypeError(f"fold_in takes an int or a scalar integer array, got {data.type}")
+        raise DTypeError(
+            f"fold_in takes an int or a scalar integer array, got {data.type}",
+            fix="vx.vmap(vx.random.fold_in, in_axes=(None, 0)) folds in many numbers",
+        )
     return _as_key(fused(_folded, None, key, data))
 
 
@@ -124,7 +130,10 @@ def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Any:
     one(key, "bits")
     consume(key, "bits")
     if UINTS.get(dtype.bits) is not dtype:
-        raise DTypeError(f"bits are uint8, uint16, uint32 or uint64, got {dtype}")
+        raise DTypeError(
+            f"bits are uint8, uint16, uint32 or uint64, got {dtype}",
+            fix="vx.random.randint draws integers of any dtype, vx.random.uniform floats",
+        )
     return fused(_bits, (shape_of(shape), dtype), key)
 
 

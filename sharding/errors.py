@@ -55,6 +55,8 @@ class VeraxError(Exception):
         message: one sentence or a few lines: what was expected and what came.
         fix: what the user can write instead, or None where the message says it.
         places: further source places that belong to the error, as ``source_line`` writes them.
+        about: the word at the beginning of the message that names the function, if another name
+            may take its place: that of the public function which the user called (see ``blame``).
     """
 
     __module__ = "verax"  # tracebacks name an error as users do, vx.ShapeError
@@ -63,12 +65,27 @@ class VeraxError(Exception):
     def __init_subclass__(cls) -> None:
         cls.__module__ = "verax"
 
-    def __init__(self, message: str, *, fix: str | None = None, places: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        places: Iterable[str] = (),
+        about: str | None = None,
+    ) -> None:
         self.message = message
         self.fix = fix
         self.places = tuple(places)
+        self.about = about
         self.line = user_line()
         super().__init__(message)
+
+    def blame(self, name: str) -> None:
+        """Name the function that the user called, once: what calls it is told no more."""
+        if self.about is not None:
+            self.message = name + self.message.removeprefix(self.about)
+            self.about = None
+            self.args = (self.message,)
 
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}"]

@@ -18,7 +18,10 @@ import numpy as np
 import pytest
 
 import verax as vx
-from verax import P
+from verax import ArrayType, P
+from verax.compiler.ir.sizes import Size, dim
+from verax.dsl.lang.stage import stage
+from verax.dsl.lang.treedef import flatten
 
 GOLDEN = Path(__file__).parent / "bad_input.txt"
 A, B = vx.ones((8, 16)), vx.ones((32, 4))
@@ -27,6 +30,50 @@ MESH = vx.Mesh(data=2, model=2)
 ESCAPED = threading.local()
 SEEN: list[Any] = []
 NUMBERS = iter(range(9))
+
+
+KEY = vx.random.key(7)
+BATCH, FEAT, HIDDEN = dim("Batch"), dim("Feat"), dim("Hidden")
+COUNTS = {"calls": 0}
+LAST: Any = None
+
+
+def T(*shape: Size) -> ArrayType:
+    return vx.spec(shape)
+
+
+def N32(*shape: Size) -> ArrayType:
+    return vx.spec(shape, vx.int32)
+
+
+def staged(f: Callable[..., Any], *types: ArrayType, strict: bool = False) -> Any:
+    """f staged for types with named dims, as checkers do it."""
+    return stage(f, flatten(types)[1], types, what="a check", strict=strict)
+
+
+def product(w: Any, x: Any) -> Any:
+    return x @ w
+
+
+def split_twice() -> Any:
+    key = vx.random.key(0)
+    a, b = vx.random.split(key)
+    return a, b, vx.random.split(key)
+
+
+def counts_up(x: vx.AnyArray) -> vx.AnyArray:
+    COUNTS["calls"] += 1
+    return x
+
+
+def draws_numpy(x: vx.AnyArray) -> vx.AnyArray:
+    return x * np.random.rand()
+
+
+def rebinds(x: vx.AnyArray) -> vx.AnyArray:
+    global LAST  # noqa: PLW0603
+    LAST = x
+    return x
 
 
 def leak(x: vx.AnyArray) -> vx.AnyArray:
@@ -199,6 +246,160 @@ CASES: dict[str, Callable[[], Any]] = {
     "minus of booleans": lambda: -(A > 0),
     "bitcast widths": lambda: vx.bitcast(A, vx.int8),
     "float64 to int": lambda: vx.asarray(np.array([1.5]), dtype=vx.int32),
+    # symbolic sizes, with the names of the dims
+    "named matmul": lambda: staged(lambda x, w: x @ w, T(BATCH, FEAT), T(HIDDEN, 10)),
+    "named matmul, transposed": lambda: staged(lambda x, w: x @ w, T(BATCH, FEAT), T(HIDDEN, FEAT)),
+    "named matmul, batches": lambda: staged(
+        lambda x, y: x @ y, T(BATCH, 4, FEAT), T(HIDDEN, FEAT, 4)
+    ),
+    "named broadcast": lambda: staged(lambda x, b: x + b, T(BATCH, FEAT), T(HIDDEN)),
+    "named broadcast of a column": lambda: staged(lambda x, b: x + b, T(BATCH, FEAT), T(BATCH)),
+    "named broadcast against a number": lambda: staged(lambda x, b: x * b, T(BATCH, FEAT), T(3)),
+    "named where": lambda: staged(
+        lambda c, x, y: vx.where(c > 0, x, y), T(BATCH, 1), T(BATCH, FEAT), T(HIDDEN)
+    ),
+    "named einsum": lambda: staged(
+        lambda x, w: vx.einsum("b t d, d h -> b t h", x, w), T(BATCH, 8, FEAT), T(HIDDEN, 4)
+    ),
+    "named einsum, crossed": lambda: staged(
+        lambda x, y: vx.einsum("ij,ji->i", x, y), T(BATCH, FEAT), T(FEAT, HIDDEN)
+    ),
+    "named tensordot": lambda: staged(
+        lambda x, y: vx.tensordot(x, y, ((1, 2), (0, 1))), T(BATCH, FEAT, 3), T(FEAT, 4, HIDDEN)
+    ),
+    "named vecdot": lambda: staged(vx.vecdot, T(BATCH, FEAT), T(BATCH, HIDDEN)),
+    "named concat": lambda: staged(
+        lambda x, y: vx.concat([x, y]), T(BATCH, FEAT), T(BATCH, HIDDEN)
+    ),
+    "named stack": lambda: staged(
+        lambda x, y: vx.stack([x, y]), T(BATCH, FEAT), T(BATCH, FEAT + 1)
+    ),
+    "named reshape": lambda: staged(lambda x: vx.reshape(x, (BATCH, HIDDEN, 2)), T(BATCH, 8, FEAT)),
+    "named carry": lambda: staged(
+        lambda c, xs: vx.scan(lambda c, x: (vx.concat([c, x]), None), c, xs), T(FEAT), T(BATCH, 1)
+    ),
+    "named carry in a tree": lambda: staged(
+        lambda c, xs: vx.scan(lambda c, x: ({"h": x, "n": c["n"] + 1}, None), {"h": c, "n": 0}, xs),
+        T(HIDDEN),
+        T(BATCH, FEAT),
+    ),
+    "named branches": lambda: staged(
+        lambda x: vx.cond(True, lambda x: x.T, lambda x: x, x), T(BATCH, FEAT)
+    ),
+    "named vmap": lambda: staged(vx.vmap(vx.add), T(BATCH, FEAT), T(FEAT, BATCH)),
+    "named vmap, in_axes": lambda: staged(
+        vx.vmap(vx.dot, in_axes=(0, 1)), T(BATCH, FEAT), T(FEAT, HIDDEN)
+    ),
+    "named rows": lambda: staged(
+        lambda x, y: vx.scan(lambda c, r: (c, r), 0, (x, y)), T(BATCH, 3), T(FEAT, 3)
+    ),
+    "named update": lambda: staged(lambda x, v: x.at[:, 0].set(v), T(BATCH, FEAT), T(FEAT)),
+    "named dynamic update": lambda: staged(
+        lambda x, v: vx.dynamic_update_slice(x, v, [0, 0]), T(8, FEAT), T(9, FEAT)
+    ),
+    "named take_along_axis": lambda: staged(
+        lambda x, i: vx.take_along_axis(x, i.astype(vx.int32), 1), T(BATCH, FEAT), T(HIDDEN, 3)
+    ),
+    "named conv": lambda: staged(
+        lambda x, w: vx.conv(x, w, (1, 1), "SAME"), T(BATCH, 3, 32, 32), T(16, 4, 5, 5)
+    ),
+    "named conv, words": lambda: staged(
+        lambda x, w: vx.conv_general_dilated(
+            x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        ),
+        T(BATCH, 32, 32, FEAT),
+        T(5, 5, HIDDEN, 16),
+    ),
+    "named solve": lambda: staged(vx.linalg.solve, T(FEAT, FEAT), T(HIDDEN, 3)),
+    "named square": lambda: staged(vx.linalg.inv, T(BATCH, FEAT)),
+    "named gradient": lambda: staged(vx.grad(product), T(FEAT, 3), T(BATCH, FEAT)),
+    "named loss of rows": lambda: staged(
+        lambda w, x: vx.grad(lambda w: vx.mean(product(w, x), axis=1))(w),
+        T(FEAT, 3),
+        T(BATCH, FEAT),
+    ),
+    "named cotangent": lambda: staged(
+        lambda x, y: vx.vjp(vx.sin, x)[1](y), T(BATCH, FEAT), T(BATCH)
+    ),
+    "named axis": lambda: staged(lambda x: vx.sum(x, axis=2), T(BATCH, FEAT)),
+    "named squeeze": lambda: staged(lambda x: vx.squeeze(x, axis=1), T(BATCH, FEAT)),
+    "named branch on a size": lambda: staged(
+        lambda x, y: x if vx.sum(x) > 0 else y, T(BATCH), T(BATCH)
+    ),
+    # dtypes, promotion="strict"
+    "strict dtypes": lambda: staged(lambda x, n: x * n, T(BATCH), N32(BATCH), strict=True),
+    "strict dtypes under jit": lambda: vx.jit(lambda x: x + N, promotion="strict")(vx.ones((3,))),
+    "strict matmul": lambda: staged(lambda x, w: x @ w, T(BATCH, FEAT), N32(FEAT, 2), strict=True),
+    "strict where": lambda: staged(
+        lambda x, n: vx.where(x > 0, x, n), T(BATCH), N32(BATCH), strict=True
+    ),
+    "dtype that is none": lambda: vx.zeros((3,), dtype="float31"),
+    "maximum of complex numbers": lambda: vx.maximum(vx.asarray([1j]), vx.asarray([2j])),
+    "clip of complex numbers": lambda: vx.clip(vx.asarray([1j]), 0, 1),
+    "remainder of booleans": lambda: (N > 0) % (N > 1),
+    "invert of floats": lambda: ~A,
+    "negative power of integers": lambda: N**-1,
+    "a list is no array": lambda: vx.add([1, 2], A),  # type: ignore[arg-type]
+    "None is no array": lambda: vx.sin(None),  # type: ignore[arg-type]
+    "a string is no argument": lambda: vx.jit(lambda x: x)("a"),
+    # keys
+    "key split twice": split_twice,
+    "key after it was folded": lambda: (lambda k: (vx.random.fold_in(k, 1), vx.random.normal(k)))(
+        vx.random.key(0)
+    ),
+    "key folded twice with one number": lambda: (
+        lambda k: (vx.random.fold_in(k, 1), vx.random.fold_in(k, 1))
+    )(vx.random.key(0)),
+    "key captured by a loop": lambda: vx.scan(
+        lambda c, x: (c + vx.random.normal(KEY, ()), None), 0.0, A
+    ),
+    "keys where one is needed": lambda: vx.random.normal(
+        vx.random.split(vx.random.key(0), 3), (2,)
+    ),
+    "no key": lambda: vx.random.normal(0, (2,)),  # type: ignore[call-overload]
+    "probabilities of integers": lambda: vx.random.bernoulli(vx.random.key(0), N),
+    # purity and effects
+    "captured dict": lambda: vx.jit(counts_up)(A),
+    "nondeterministic numpy": lambda: vx.jit(draws_numpy)(A),
+    "global rebound": lambda: vx.jit(rebinds)(A),
+    # sharding
+    "shard by a list": lambda: vx.shard(A, MESH, ["data"]),
+    "two meshes under jit": lambda: vx.jit(
+        lambda x: vx.shard(x, MESH, P("data")) + vx.shard(x, vx.Mesh(x=2), P("x"))
+    )(A),
+    "unknown axis under jit": lambda: vx.jit(lambda x: vx.shard(x, MESH, P("rows")))(A),
+    "named shard that cannot divide": lambda: staged(
+        lambda x: vx.shard(x, MESH, P("data")), T(7, FEAT)
+    ),
+    # and what is left
+    "split": lambda: vx.split(A, 3),
+    "one_hot axis": lambda: vx.one_hot(N, 3, axis=5),
+    "moveaxis": lambda: vx.moveaxis(A, (0, 1), 0),
+    "sort with keys": lambda: vx.sort((A, B)),
+    "top_k": lambda: vx.top_k(N, 4),
+    "multi_dot": lambda: vx.linalg.multi_dot([A, A]),
+    "lstsq": lambda: vx.linalg.lstsq(A, vx.ones((9,))),
+    "pad": lambda: vx.pad(vx.ones((0,)), 1, mode="edge"),
+    "segments": lambda: vx.segment_sum(A, N, num_segments=3),
+    "ppermute": lambda: vx.vmap(lambda x: vx.ppermute(x, "i", [(0, 1), (2, 1)]), axis_name="i")(N),
+    "pshuffle": lambda: vx.vmap(lambda x: vx.pshuffle(x, "i", [0, 0, 1]), axis_name="i")(N),
+    "associative_scan": lambda: vx.associative_scan(lambda a, b: a, (A, B)),
+    "associative_scan, result": lambda: vx.associative_scan(lambda a, b: a + 0.5, N),
+    "dimension numbers": lambda: vx.conv_general_dilated(
+        vx.ones((1, 8, 8, 3)),
+        vx.ones((3, 3, 3, 4)),
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWXO", "NHWC"),
+    ),
+    "argnums": lambda: vx.grad(vx.sin, argnums=1)(1.0),
+    "static argument": lambda: vx.jit(lambda x, n: x, static_argnames="m"),
+    "unflatten": lambda: vx.tree.unflatten(vx.tree.structure((1, 2)), [1]),
+    "replace": lambda: vx.replace((1, 2), x=1),
+    "layer width": lambda: vx.nn.Linear.init(3, 4, key=vx.random.key(0))(A),
+    "attention heads": lambda: vx.nn.MultiHeadAttention.init(10, 3, key=vx.random.key(0)),
+    "optimiser's tree": lambda: vx.optim.apply_updates({"w": A}, {"b": A}),
+    "append": lambda: vx.append(A, B, axis=0),
 }
 
 
@@ -207,7 +408,6 @@ def message(make: Callable[[], Any]) -> str:
     with pytest.raises(vx.VeraxError) as error:
         make()
     text = re.sub(r"[\w/.-]*?([\w]+\.py):\d+", r"\1:LINE", str(error.value))
-    text = re.sub(r"(?<=\S) {2,}", "  ", text)  # columns are as wide as the paths were
     assert "test_bad_input.py:LINE" in text, f"no line of the user's in: {text}"
     return text
 

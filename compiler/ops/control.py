@@ -167,6 +167,7 @@ class Cond(Control, name="cond"):
             raise DerivativeError(
                 "which branch a cond takes, or how long a while loop runs, depends on the values "
                 "in which the function should be linear",
+                fix="let the condition depend on other values, or differentiate with vjp",
                 places=places(b.span),
             )
         unknown = tuple([x is None for x in xs[1:]])

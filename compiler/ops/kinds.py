@@ -16,9 +16,35 @@ from verax.compiler.ir.types import ArrayType
 def check_kind(name: str, takes: Sequence[str], t: ArrayType) -> None:
     """Raise unless the operand is of one of these kinds."""
     if t.dtype.kind not in takes:
+        name = PUBLIC.get(name, name)
         raise DTypeError(
-            f"{name} takes {' or '.join(takes)} operands, got {t}", fix=_fix(takes, t.dtype)
+            f"{name} takes {' or '.join(takes)} operands, got {t}",
+            fix=_fix(takes, t.dtype),
+            about=name,
         )
+
+
+PUBLIC = {
+    "and": "bitwise_and",
+    "clamp": "clip",
+    "clz": "count_leading_zeros",
+    "complex": "make_complex",
+    "div": "divide",
+    "log_add_exp": "logaddexp",
+    "max": "maximum",
+    "min": "minimum",
+    "mul": "multiply",
+    "neg": "negative",
+    "not": "bitwise_invert",
+    "or": "bitwise_or",
+    "rem": "remainder",
+    "shift_left": "bitwise_left_shift",
+    "shift_right_arithmetic": "bitwise_right_shift",
+    "shift_right_logical": "bitwise_right_shift",
+    "sub": "subtract",
+    "xor": "bitwise_xor",
+}
+"""What users call the function that an op computes, where its name is another."""
 
 
 def _fix(takes: Sequence[str], dtype: DType) -> str:

@@ -155,6 +155,7 @@ class While(Control, name="while"):
             raise DerivativeError(
                 "which branch a cond takes, or how long a while loop runs, depends on the values "
                 "in which the function should be linear",
+                fix="let the condition depend on other values, or differentiate with vjp",
                 places=places(b.span),
             )
         if self.bound is None and not self.recompute:
@@ -168,6 +169,7 @@ class While(Control, name="while"):
             raise EffectError(
                 "reverse mode through a while loop computes its steps again: its effects "
                 f"({', '.join(sorted(self.effects))}) would be repeated",
+                fix="take the effect out of the loop, or use vx.scan, which keeps its states",
                 places=places(b.span),
             )
 
@@ -222,6 +224,7 @@ class While(Control, name="while"):
             raise EffectError(
                 "vmap of a while loop that runs a different number of steps for each example would "
                 f"repeat its effects ({', '.join(sorted(self.effects))})",
+                fix="take the effect out of the loop, or run the examples in turn: vx.map",
                 places=places(b.span),
             )
         u = Builder()

@@ -201,7 +201,10 @@ class AxisScatter(Linear, name="axis_scatter"):
 
     def types(self, t: ArrayType) -> tuple[Type, ...]:
         if t.dtype.is_bool:
-            raise DTypeError(f"axis_scatter over {self.axis!r} sums, and takes no {t}")
+            raise DTypeError(
+                f"psum_scatter over {self.axis!r} sums, and takes no {t}",
+                fix="convert it first: x.astype(vx.int32)",
+            )
         return (ArrayType(self.own(t, self.dim), t.dtype),)
 
     def shifted(self) -> Op:
@@ -223,16 +226,23 @@ class AxisPermute(Linear, name="axis_permute"):
 
     def validate(self) -> None:
         if not isinstance(self.size, int):
-            raise UnknownSizeError(f"axis_permute over {self.axis!r} of unknown size {self.size}")
+            raise UnknownSizeError(
+                f"ppermute over {self.axis!r}: the number of examples, {self.size}, must be known",
+                fix="map a known number of examples, or exchange with vx.all_gather",
+            )
         for side, word in ((0, "sends"), (1, "receives")):
             at = [pair[side] for pair in self.pairs]
             twice = sorted({i for i in at if at.count(i) > 1})
             if twice:
-                raise ShapeError(f"ppermute over {self.axis!r}: example {twice[0]} {word} twice")
+                raise ShapeError(
+                    f"ppermute over {self.axis!r}: example {twice[0]} {word} twice",
+                    fix="give pairs (from, to) in which every example stands once on each side",
+                )
             out = [i for i in at if not 0 <= i < self.size]
             if out:
                 raise ShapeError(
-                    f"ppermute over {self.axis!r}: there is no example {out[0]} of {self.size}"
+                    f"ppermute over {self.axis!r}: there is no example {out[0]} of {self.size}",
+                    fix=f"the examples are 0 to {self.size - 1}",
                 )
 
     def types(self, t: ArrayType) -> tuple[Type, ...]:

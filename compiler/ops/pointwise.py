@@ -445,6 +445,9 @@ class Convert(Elementwise, name="convert"):
         return [e.op(f"stablehlo.convert {x} : ({source.mlir}) -> {yts[0].mlir}")]
 
 
+_ORDERS = {"LT": "less", "LE": "less_equal", "GT": "greater", "GE": "greater_equal"}
+
+
 class Compare(Elementwise, name="compare"):
     """``direction`` is EQ, NE, LT, LE, GT or GE; complex numbers have EQ and NE only."""
 
@@ -454,8 +457,10 @@ class Compare(Elementwise, name="compare"):
         one_dtype(f"compare {self.direction}", ts)
         if ts[0].dtype.is_complex and self.direction not in ("EQ", "NE"):
             raise DTypeError(
-                f"complex numbers have no order: {self.direction} of {ts[0]}",
-                fix="compare absolute values: abs(x) < abs(y)",
+                f"{_ORDERS[self.direction]} takes real operands, got {ts[0]}: complex numbers have"
+                " no order",
+                fix="compare absolute values, abs(x) < abs(y), or take x.real",
+                about=_ORDERS[self.direction],
             )
         return bool_
 

@@ -21,6 +21,7 @@ from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.span import Span, places
 from verax.compiler.ir.types import has_tangent
 from verax.compiler.ops.control import Control
+from verax.compiler.ops.kinds import PUBLIC
 from verax.compiler.ops.loops import While
 from verax.compiler.ops.pointwise import ADD, zeros
 from verax.compiler.passes.depend import results
@@ -127,5 +128,8 @@ def _refused(op: Op, known: MaybeSlots, span: Span | None) -> DerivativeError:
     which = f"operand {operands[0]}" if len(operands) == 1 else f"operands {' and '.join(operands)}"
     name = op.name if op.programs else str(op)
     return DerivativeError(
-        f"{name} is not linear in {which}, so it cannot be transposed", places=places(span)
+        f"{PUBLIC.get(name, name)} is not linear in {which}, so it cannot be transposed",
+        fix="a linear function adds, and multiplies by what does not depend on its argument; vx.vjp"
+        " takes the derivative of any function at a point",
+        places=places(span),
     )

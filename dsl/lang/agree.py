@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from verax.compiler.ir.aligned import Row, aligned, differing, row
 from verax.compiler.ir.errors import DTypeError, ShapeError
+from verax.compiler.ir.sizes import Shape, product
 from verax.compiler.ir.types import ArrayType, KeyType, Type
 from verax.dsl.lang.stage import Staged
 from verax.dsl.lang.treedef import TreeDef, mismatch
@@ -21,7 +23,7 @@ _RANK = {kind: list(CARRIERS).index(c) for kind, c in _CLASSES.items()}
 
 
 class Side(NamedTuple):
-    """What one function gives; ``name`` says which."""
+    """What one function gives; ``name`` says which, in a word or two."""
 
     name: str
     tree: TreeDef
@@ -95,25 +97,71 @@ def agreed(what: str, sides: Sequence[Side]) -> list[Type]:
 
 def _difference(what: str, a: Side, b: Side, at: Sequence[int]) -> ShapeError | DTypeError:
     paths = a.tree.paths()
-    rows = [("", a.name, b.name)]
-    rows += [(str(paths[i]) or "the value", _show(a, i), _show(b, i)) for i in at]
-    widths = [max(len(row[k]) for row in rows) for k in (0, 1)]
-    lines = [f"    {p:<{widths[0]}}  {x:<{widths[1]}}  {y}" for p, x, y in rows]
+    blocks = []
+    for i in at:
+        path = str(paths[i])
+        rows = [_row(side, i, path) for side in (a, b)]
+        shapes = [side.types[i].shape for side in (a, b)]
+        if len(shapes[0]) != len(shapes[1]):
+            rows = [r._replace(keys=tuple(range(-len(r.cells), 0))) for r in rows]
+            blocks.append(aligned(rows, range(-max(map(len, shapes)), -min(map(len, shapes)))))
+        else:
+            blocks.append(aligned(rows, differing(shapes)))
+    lines = blocks
     same = len(a.types) - len(at)
     if same:
         lines.append(f"    ({same} other {'leaf agrees' if same == 1 else 'leaves agree'})")
     text = what + "\n" + "\n".join(lines)
     if any(a.types[i].shape != b.types[i].shape for i in at):
-        return ShapeError(text)
+        return ShapeError(text, fix=_shape_fix(a, b, at))
     i = at[0]
     wanted = b.types[i] if a.weak[i] else a.types[i]
-    if isinstance(wanted, KeyType):
-        return DTypeError(text)
-    return DTypeError(text, fix=f"convert one of them: .astype(vx.{wanted.dtype.__name__})")
+    if isinstance(wanted, KeyType) or isinstance(b.types[i], KeyType):
+        return DTypeError(text, fix="give a key in both places, or in neither")
+    to = f".astype(vx.{wanted.dtype.__name__})"
+    if a.name == "takes":
+        other = b.types[i]
+        assert isinstance(other, ArrayType)
+        start = "" if a.weak[i] else f", or start with {other.dtype.name}"
+        return DTypeError(text, fix=f"convert what comes out: {to}{start}")
+    return DTypeError(text, fix=f"convert {_whose(b)}: {to}")
 
 
-def _show(side: Side, i: int) -> str:
+def _whose(side: Side) -> str:
+    """What a side gives, in words."""
+    told = side.name in ("cotangent", "tangent", "argument", "result")
+    return f"the {side.name}" if told else f"what {side.name} returns"
+
+
+def _shape_fix(a: Side, b: Side, at: Sequence[int]) -> str:
+    """What to do where shapes differ, told by what the sides are."""
+    i = next(i for i in at if a.types[i].shape != b.types[i].shape)
+    ours, theirs = a.types[i].shape, b.types[i].shape
+    where = str(a.tree.paths()[i])
+    leaf = f" at {where}" if where else ""
+    if a.name == "takes":
+        return (
+            f"give{leaf} what comes in, {a.types[i]}, or start with the type that comes out,"
+            f" {b.types[i]}"
+        )
+    permuted = sorted(map(str, ours)) == sorted(map(str, theirs))
+    if permuted and b.name not in ("cotangent", "tangent"):
+        return f"transpose what {b.name} returns{leaf}: vx.permute_dims(x, axes)"
+    if product(theirs) == product(ours) and b.name not in ("cotangent", "tangent"):
+        return f"give{leaf} one shape in both: .reshape({_tuple(ours)})"
+    if b.name in ("cotangent", "tangent"):
+        return f"give the {b.name}{leaf} the type of the {a.name}, {a.types[i]}"
+    return f"give{leaf} {a.types[i]} in both: reduce, broadcast or slice one of them"
+
+
+def _tuple(shape: Shape) -> str:
+    inside = ", ".join(map(str, shape))
+    return f"({inside},)" if len(shape) == 1 else f"({inside})"
+
+
+def _row(side: Side, i: int, path: str) -> Row:
     t = side.types[i]
+    label = f"{path}  {side.name}" if path else side.name
     if side.weak[i] and isinstance(t, ArrayType):
-        return f"a Python {_CLASSES[t.dtype.kind].__name__}"
-    return str(t)
+        return row(label, t, ())._replace(head=f"Python {_CLASSES[t.dtype.kind].__name__}")
+    return row(label, t, range(t.ndim))

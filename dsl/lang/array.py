@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, overload
 
-from verax.compiler.ir.dtypes import DType, bool_, int32
+from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DonationError, ImmutableError
 from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.types import ArrayType
@@ -79,7 +79,7 @@ def _operator(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         try:
             return f(self, other) if _operand(other) else NotImplemented
         except Exception as error:
-            drop_library_frames(error)
+            drop_library_frames(error, f)
             raise
 
     return method
@@ -90,7 +90,7 @@ def _reflected(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         try:
             return f(other, self) if _operand(other) else NotImplemented
         except Exception as error:
-            drop_library_frames(error)
+            drop_library_frames(error, f)
             raise
 
     return method
@@ -117,17 +117,13 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
     if TYPE_CHECKING:
 
         @overload
-        def __add__(self, other: Unranked[DT]) -> Open[DT]: ...
-        @overload
         def __add__(self, other: Array[DT, *Ds]) -> Array[DT, *Ds]: ...
         @overload
         def __add__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
         @overload
         def __add__(self: Array[FT, *Ds], other: float) -> Array[FT, *Ds]: ...
         @overload
-        def __add__(  # type: ignore[overload-cannot-match]
-            self, other: Open[DT]
-        ) -> Open[DT]: ...
+        def __add__(self, other: Open[DT]) -> Open[DT]: ...
         @overload
         def __add__(self, other: complex) -> Array[Any, *Ds]: ...
         @overload
@@ -144,8 +140,6 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         def __radd__(self, other: NumPy) -> AnyArray: ...
         def __radd__(self, other: Any) -> Any: ...
 
-        @overload
-        def __truediv__(self: Open[FT], other: Unranked[FT]) -> Open[FT]: ...
         @overload
         def __truediv__(self: Array[FT, *Ds], other: Array[FT, *Ds] | float) -> Array[FT, *Ds]: ...
         @overload
@@ -165,40 +159,17 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         def __rtruediv__(self, other: Any) -> Any: ...
 
         @overload
-        def __lt__(self, other: Unranked[DT]) -> Open[bool_]: ...
-        @overload
         def __lt__(self, other: Array[DT, *Ds] | complex) -> Array[bool_, *Ds]: ...
         @overload
         def __lt__(self, other: Open[DT] | NumPy) -> Open[bool_]: ...
         def __lt__(self, other: Any) -> Any: ...
 
-        # written out: what is assigned to these names is to pyright what object has there
-        @overload  # type: ignore[override]
-        def __eq__(self, other: Unranked[DT]) -> Open[bool_]: ...
-        @overload
-        def __eq__(self, other: Array[DT, *Ds] | complex) -> Array[bool_, *Ds]: ...
-        @overload
-        def __eq__(self, other: Open[DT] | NumPy) -> Open[bool_]: ...
-        def __eq__(self, other: Any) -> Any: ...
-
-        @overload  # type: ignore[override]
-        def __ne__(self, other: Unranked[DT]) -> Open[bool_]: ...
-        @overload
-        def __ne__(self, other: Array[DT, *Ds] | complex) -> Array[bool_, *Ds]: ...
-        @overload
-        def __ne__(self, other: Open[DT] | NumPy) -> Open[bool_]: ...
-        def __ne__(self, other: Any) -> Any: ...
-
-        @overload
-        def __and__(self, other: Unranked[DT]) -> Open[DT]: ...
         @overload
         def __and__(self, other: Array[DT, *Ds]) -> Array[DT, *Ds]: ...
         @overload
         def __and__(self: Array[ST, *Ds], other: int) -> Array[ST, *Ds]: ...
         @overload
-        def __and__(  # type: ignore[overload-cannot-match]
-            self, other: Open[DT]
-        ) -> Open[DT]: ...
+        def __and__(self, other: Open[DT]) -> Open[DT]: ...
         @overload
         def __and__(self, other: int) -> Array[Any, *Ds]: ...
         @overload
@@ -250,6 +221,7 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
         __sub__ = __mul__ = __floordiv__ = __mod__ = __pow__ = __add__
         __rsub__ = __rmul__ = __rfloordiv__ = __rmod__ = __rpow__ = __radd__
         __le__ = __gt__ = __ge__ = __lt__
+        __eq__ = __ne__ = __lt__  # type: ignore[assignment]
         __or__ = __xor__ = __lshift__ = __rshift__ = __and__
         __ror__ = __rxor__ = __rlshift__ = __rrshift__ = __rand__
     else:
@@ -356,10 +328,6 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
     @overload
     def __getitem__(self, index: tuple[EllipsisType, None]) -> Array[DT, *Ds, Any]: ...
     @overload
-    def __getitem__(
-        self: Array[DT, N, *Es], index: tuple[slice, None] | tuple[None, slice]
-    ) -> Array[DT, Any, Any, *Es]: ...
-    @overload
     def __getitem__(self: Array[DT, N, M, *Es], index: tuple[int, int]) -> Array[DT, *Es]: ...
     @overload
     def __getitem__(
@@ -405,11 +373,7 @@ class Array(Value, Generic[DT, *Ds], of=ArrayType):
 
     # methods --------------------------------------------------------------------------------------
 
-    @overload
-    def astype(self, dtype: Of[DT2]) -> Array[DT2, *Ds]: ...
-    @overload
-    def astype(self, dtype: DType) -> Array[Any, *Ds]: ...
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Of[DT2]) -> Array[DT2, *Ds]:
         """In another dtype; see ``vx.astype``."""
         return creation.astype(self, dtype)
 

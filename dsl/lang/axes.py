@@ -23,10 +23,15 @@ def axis_of(name: str, axis: int, t: ArrayType, extra: int = 0) -> int:
     if -ndim <= i < ndim:
         return i + ndim if i < 0 else i
     if not ndim:
-        raise ShapeError(f"{name}: {t} has no axes, got axis {i}")
+        raise ShapeError(
+            f"{name}: {t} has no axes, got axis {i}",
+            fix="leave the axis out, or give x an axis",
+            about=name,
+        )
     raise ShapeError(
         f"{name}: axis {i} is out of range for {t}",
         fix=f"its axes are 0 to {ndim - 1}, or {-ndim} to -1 from the end",
+        about=name,
     )
 
 
@@ -38,5 +43,9 @@ def axes_of(name: str, axis: Axes, t: ArrayType, extra: int = 0) -> tuple[int, .
         return (axis_of(name, axis, t, extra),)
     axes = tuple([axis_of(name, a, t, extra) for a in axis])
     if len(set(axes)) < len(axes):
-        raise ShapeError(f"{name}: the axes {tuple(axis)} name a dimension of {t} twice")
+        raise ShapeError(
+            f"{name}: the axes {tuple(axis)} name a dimension of {t} twice",
+            fix="name each once; negative axes count from the end",
+            about=name,
+        )
     return axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from verax.compiler.ir.aligned import differing, from_left
 from verax.compiler.ir.dtypes import float32, int32, int64
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.sizes import Poly, Size
@@ -42,7 +43,9 @@ def digitize(
     """
     v, edges = factors_of("digitize", x, bins)
     if edges.ndim != 1:
-        raise ShapeError(f"digitize: bins is a vector, got {edges.type}")
+        raise ShapeError(
+            f"digitize: bins is a vector, got {edges.type}", fix="vx.ravel(bins), if it is sorted"
+        )
     return fused(_digitize, right, v, edges)
 
 
@@ -71,7 +74,11 @@ def bincount(x: ArrayLike, weights: ArrayLike | None = None, *, length: int) -> 
         raise DTypeError(f"bincount counts integers, got {y.type}", fix="x.astype(vx.int32)")
     w = scalar(1, int32) if weights is None else ravel(weights)
     if weights is not None and shape_of(w) != shape_of(y):
-        raise ShapeError(f"bincount: {y.type} and the weights {w.type} differ in size")
+        raise ShapeError(
+            f"bincount: x has {y.type.size} elements and the weights have {w.type.size}\n"
+            + from_left([("x", y.type), ("weights", w.type)], [0]),
+            fix="give one weight per element: vx.broadcast_to(weights, x.shape)",
+        )
     return fused(_bincount, length, y, w)
 
 
@@ -151,7 +158,13 @@ def interp(
     """
     v, at, values = factors_of("interp", x, xp, fp)
     if at.ndim != 1 or shape_of(at) != shape_of(values):
-        raise ShapeError(f"interp: {at.type} and {values.type} are no vectors of one length")
+        raise ShapeError(
+            f"interp: xp and fp are no vectors of one length, but {at.type} and {values.type}\n"
+            + from_left(
+                [("xp", at.type), ("fp", values.type)], differing([at.shape, values.shape])
+            ),
+            fix="give one value of fp per point of xp; vx.vmap interpolates many functions",
+        )
     dtype = default_float(v.dtype)
     ends = [convert(asarray(e), dtype) for e in (left, right) if e is not None]
     static = (left is not None, right is not None)

@@ -31,7 +31,10 @@ class Chosen:
         if order and "*" not in order:
             for n in given:
                 if not -len(order) <= n < len(order):
-                    raise StructureError(f"{what}: {describe(f)} has no argument {n}")
+                    raise StructureError(
+                        f"{what}: {describe(f)} has no argument {n}",
+                        fix=f"its parameters are {', '.join(order)}, counted from 0",
+                    )
             given = tuple([n % len(order) for n in given])
         self.numbers = frozenset([*given, *[order.index(n) for n in named if n in order]])
         self.names = frozenset([*named, *[order[i] for i in given if 0 <= i < len(order)]])

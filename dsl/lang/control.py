@@ -20,7 +20,7 @@ from verax.compiler.ops.control import Cond
 from verax.compiler.ops.pointwise import Convert
 from verax.dsl.lang.agree import Side, agreed
 from verax.dsl.lang.promotion import convert, scalar_class
-from verax.dsl.lang.scope import describe
+from verax.dsl.lang.scope import describe, name_of
 from verax.dsl.lang.stage import Staged, as_argument, spend_inputs, spend_results, stage
 from verax.dsl.lang.treedef import TreeDef, build, flatten
 from verax.dsl.lang.value import Value, apply_all
@@ -112,8 +112,14 @@ def _branches(
         return stage(branch, tree, ops.types, what=f"a branch of {what}", of=f, keep_weak=True)
 
     every = [staged(f) for f in functions]
-    sides = [Side.of(describe(f), s) for f, s in zip(functions, every)]
-    types = agreed(f"{what}: the branches differ", sides)
+    names = [f"branches[{i}]" for i in range(len(every))]
+    if what == "cond":
+        names = ["false_fun", "true_fun"]
+    sides = [Side.of(name, s) for name, s in zip(names, every)]
+    told = ""
+    if not any("<lambda>" in name_of(f) for f in functions):
+        told = " " + " and ".join(map(describe, functions))
+    types = agreed(f"{what}: the branches{told} give different results", sides)
     captured = Captured(every)
     programs = tuple([captured.program(s, len(ops.types), types) for s in every])
     spend_branches(every, ops.values, what)
@@ -184,7 +190,9 @@ def switch(
     """
     functions = tuple(branches)
     if not functions:
-        raise StructureError("switch needs at least one branch")
+        raise StructureError(
+            "switch needs at least one branch, got none", fix="vx.switch(i, [f, g], x)"
+        )
 
     def switch_f(index: Any, operands: tuple[Any, ...]) -> Any:
         i = scalar_of(index, "switch", "index", int32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import DTypeError, ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Shape, Size, at_most, divide
 from verax.compiler.ops.convolve import Convolve, convolution
@@ -185,14 +186,20 @@ class _Sizes:
     @property
     def both(self) -> str:
         """The two types, one above the other, with what stands on their dimensions."""
-        rows = [(f"lhs {_word(self.form.left)}", self.x), (f"rhs {_word(self.form.right)}", self.w)]
-        width = max(len(head) for head, _ in rows)
-        return "".join(f"\n  {head.ljust(width)}  {y.type}" for head, y in rows)
+        left, right = self.form.left, self.form.right
+        rows = [
+            row("lhs", self.x.type, left, _letters(left)),
+            row("rhs", self.w.type, right, _letters(right)),
+        ]
+        return "\n" + aligned(rows, ["c"])
 
     def check(self, features: int, batches: int) -> None:
         for what, g in (("feature_group_count", features), ("batch_group_count", batches)):
             if g < 1:
-                raise ShapeError(f"{self.name}: {what} = {g}, but it must be 1 or more")
+                raise ShapeError(
+                    f"{self.name}: {what} = {g}, but it must be 1 or more",
+                    fix=f"{what}=1, no groups",
+                )
         if features > 1 and batches > 1:
             raise ShapeError(
                 f"{self.name}: feature_group_count = {features} and batch_group_count = {batches}",
@@ -204,6 +211,7 @@ class _Sizes:
             raise ShapeError(
                 f"{self.name}: lhs has {has} features, but the kernel takes {takes}{groups}"
                 + self.both,
+                about=self.name,
                 fix=self._fit(has, takes, features),
             )
         self._divides("output features of the kernel", self.right["o"], features * batches)
@@ -226,6 +234,7 @@ class _Sizes:
         if groups > 1 and divide(n, groups) is None:
             raise ShapeError(
                 f"{self.name}: the {n} {what} do not fall into {groups} groups" + self.both,
+                about=self.name,
                 fix=f"use a multiple of {groups}",
             )
 
@@ -239,11 +248,11 @@ class _Sizes:
         return tuple([size[f] for f in self.form.out])
 
 
-def _word(labels: Sequence[Label]) -> str:
-    """How messages call a layout: N, C, I, O, and numbers for space."""
+def _letters(labels: Sequence[Label]) -> list[str]:
+    """How messages call the dimensions of a layout: N, C, I, O, and nothing for space."""
     kernel = "o" in labels
     names = {"n0": "N", "c": "I" if kernel else "C", "o": "O"}
-    return "".join(names.get(str(f), str(f)) for f in labels)
+    return [names.get(str(f), "") for f in labels]
 
 
 def _spatial(labels: Sequence[Label], x: AnyArray) -> list[Size]:
@@ -259,6 +268,7 @@ def _form(name: str, numbers: Numbers, x: AnyArray, w: AnyArray) -> Form:
     if x.ndim != w.ndim or x.ndim < 2:
         raise ShapeError(
             f"{name}: lhs {x.type} and rhs {w.type} have {x.ndim} and {w.ndim} dimensions",
+            about=name,
             fix="both need two for batch and features (input and output), and the spatial ones",
         )
     if numbers is None:
@@ -277,12 +287,15 @@ def _form(name: str, numbers: Numbers, x: AnyArray, w: AnyArray) -> Form:
             raise ShapeError(
                 f"{name}: the dimension numbers {numbers} do not agree: {word!r} must have"
                 f" {two[0]}, {two[1]} and the spatial letters of the kernel, {''.join(window)!r},"
-                " once each"
+                " once each",
+                fix='such as ("NHWC", "HWIO", "NHWC"): N examples, C features, I and O those of the'
+                " kernel",
             )
     if len(right) != x.ndim:
         raise ShapeError(
             f"{name}: the dimension numbers {numbers} are for {len(right)} dimensions, but lhs is"
-            f" {x.type} and rhs is {w.type}"
+            f" {x.type} and rhs is {w.type}",
+            fix=f"give words of {x.ndim} letters, or arrays of {len(right)} dimensions",
         )
     place: dict[str, Label] = {c: i for i, c in enumerate(window)}
 
@@ -356,7 +369,10 @@ def conv_transpose(
 def _channels_last(name: str, ndim: int) -> tuple[str, str, str]:
     letters = "DHW"[-(ndim - 2) :] if ndim > 2 else ""
     if ndim > 5:
-        raise ShapeError(f"{name} needs dimension_numbers for {ndim} dimensions")
+        raise ShapeError(
+            f"{name} needs dimension_numbers for {ndim} dimensions",
+            fix='name them: ("NABCDX", "ABCDIO", "NABCDX") with one letter per dimension',
+        )
     return f"N{letters}C", f"{letters}IO", f"N{letters}C"
 
 
@@ -428,7 +444,9 @@ def _sequences(name: str, a: ArrayLike, v: ArrayLike) -> list[AnyArray]:
             what = "an empty sequence" if x.ndim == 1 else f"{x.ndim} dimensions"
             raise ShapeError(
                 f"{name} takes two sequences of one dimension, got {what}: {x.type}",
-                fix="for more dimensions use vx.conv_general_dilated" if x.ndim > 1 else None,
+                fix="for more dimensions use vx.conv_general_dilated"
+                if x.ndim > 1
+                else "give one element or more: x[None] makes a sequence of a scalar",
             )
     return xs
 

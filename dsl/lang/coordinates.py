@@ -42,7 +42,10 @@ def unravel_index(indices: ArrayLike, shape: Sequence[int]) -> tuple[AnyArray, .
     """
     i = index_array("unravel_index", indices)
     if math.prod(shape) == 0:
-        raise IndexingError(f"unravel_index: an array of shape {tuple(shape)} has no positions")
+        raise IndexingError(
+            f"unravel_index: an array of shape {tuple(shape)} has no positions",
+            fix="give a shape without 0",
+        )
     return tuple(fused_all(_unravel, tuple(shape), i))
 
 
@@ -65,7 +68,10 @@ def ravel_multi_index(
     """
     rows = broadcast_arrays(*[index_array("ravel_multi_index", i) for i in coordinates])
     if len(rows) != len(shape):
-        raise ShapeError(f"ravel_multi_index: {len(rows)} coordinates for {len(shape)} dimensions")
+        raise ShapeError(
+            f"ravel_multi_index: {len(rows)} coordinates for {len(shape)} dimensions",
+            fix="give one array of coordinates per dimension of the shape",
+        )
     return fused(_ravel_index, (tuple(shape), mode), *rows)
 
 
@@ -104,6 +110,9 @@ def ix_(*indices: ArrayLike) -> tuple[AnyArray, ...]:
     for d, i in enumerate(indices):
         v = asarray(i, name="ix_")
         if v.ndim != 1:
-            raise ShapeError(f"ix_ takes vectors, got {v.type}")
+            raise ShapeError(
+                f"ix_ takes vectors, got {v.type}",
+                fix="vx.ravel(i), or [i] for a single position",
+            )
         out.append(reshaped(v, (1,) * d + shape_of(v) + (1,) * (len(indices) - 1 - d)))
     return tuple(out)

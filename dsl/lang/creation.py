@@ -181,11 +181,7 @@ def _copy(x: AnyArray) -> AnyArray:
     return out
 
 
-@overload
-def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]: ...
-@overload
-def astype(x: Same[DT2, *Ds], dtype: DType, /) -> Array[Any, *Ds]: ...
-def astype(x: ArrayLike, dtype: DTypeLike, /) -> Any:
+def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]:
     """x in another dtype; values that it does not hold are cut, wrapped or rounded.
 
     Raises:
@@ -221,8 +217,6 @@ def full(
 ) -> Array[DT, Any, Any, Any, Any]: ...
 @overload
 def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Open[DT]: ...
-@overload
-def full(shape: ShapeLike, fill_value: ArrayLike, dtype: DType) -> AnyArray: ...
 def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Any:
     """An array with one value everywhere.
 
@@ -252,8 +246,6 @@ def zeros(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, A
 def zeros(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
-@overload
-def zeros(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros, float32 unless dtype says otherwise."""
     return _filled("zeros", 0, ArrayType(shape_from("zeros", shape), dtype_or(float32, dtype)))
@@ -273,8 +265,6 @@ def ones(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, An
 def ones(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
-@overload
-def ones(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Ones, float32 unless dtype says otherwise."""
     return _filled("ones", 1, ArrayType(shape_from("ones", shape), dtype_or(float32, dtype)))
@@ -294,8 +284,6 @@ def empty(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, A
 def empty(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
-@overload
-def empty(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros too: no array has values that nobody chose."""
     return zeros(shape, dtype)
@@ -411,7 +399,10 @@ def shape_from(name: str, shape: ShapeLike) -> Shape:
                     f"{name}: a size is an int, got {n!r}", fix="convert it first: int(n)"
                 ) from None
             if n < 0:
-                raise ShapeError(f"{name}: the size {n} in {tuple(sizes)} is negative")
+                raise ShapeError(
+                    f"{name}: the size {n} in {tuple(sizes)} is negative",
+                    fix="sizes are 0 or more: max(n, 0)",
+                )
         out.append(n)
     return tuple(out)
 
@@ -487,7 +478,12 @@ def triu(x: Same[DT, *Ds], /, *, k: int = 0) -> Array[DT, *Ds]:
 def _matrix(name: str, x: ArrayLike) -> AnyArray:
     y = promotion.asarray(x, name=name)
     if y.ndim < 2:
-        raise ShapeError(f"{name} takes matrices (at least two dimensions), got {y.type}")
+        raise ShapeError(
+            f"{name} takes matrices (at least two dimensions), got {y.type}",
+            fix="x[None, :] is one row, x[:, None] one column; vx.diag makes a matrix of a diagonal"
+            if y.ndim
+            else "a scalar is no matrix: x[None, None]",
+        )
     return y
 
 
@@ -582,11 +578,13 @@ def meshgrid(*xs: ArrayLike, indexing: str = "xy") -> list[AnyArray]:
         indexing: "xy" exchanges the first two dimensions (as in plots), "ij" does not.
     """
     if indexing not in ("xy", "ij"):
-        raise ShapeError(f"meshgrid: indexing is 'xy' or 'ij', got {indexing!r}")
+        raise ShapeError(
+            f"meshgrid: indexing is {indexing!r}, which is unknown", fix="indexing='xy' or 'ij'"
+        )
     vectors = [promotion.asarray(x, name="meshgrid") for x in xs]
     for v in vectors:
         if v.ndim > 1:
-            raise ShapeError(f"meshgrid takes vectors, got {v.type}")
+            raise ShapeError(f"meshgrid takes vectors, got {v.type}", fix="vx.ravel(x)")
     dims = list(range(len(vectors)))
     if indexing == "xy" and len(dims) > 1:
         dims[:2] = [1, 0]
@@ -628,7 +626,10 @@ def one_hot(x: ArrayLike, num_classes: Size, /, *, axis: int = -1, dtype: Of[DT]
         )
     n = num_classes if isinstance(num_classes, Poly) else index(num_classes)
     if not -classes.ndim - 1 <= axis <= classes.ndim:
-        raise ShapeError(f"one_hot: axis {axis} is out of range for {classes.type}")
+        raise ShapeError(
+            f"one_hot: axis {axis} is out of range for {classes.type} with a dimension more",
+            fix=f"its axes are 0 to {classes.ndim}, or {-classes.ndim - 1} to -1 from the end",
+        )
     at = axis % (classes.ndim + 1)
     return fused(_one_hot, (n, at, dtype_or(float32, dtype)), classes)
 

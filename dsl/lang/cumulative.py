@@ -95,15 +95,6 @@ def _prefix(p: Prefix, x: AnyArray) -> AnyArray:
 @overload
 def cumulative_sum(
     x: Same[ST, *Ds],
-    axis: None = None,
-    *,
-    dtype: None = None,
-    include_initial: bool = False,
-    reverse: bool = False,
-) -> Open[ST]: ...
-@overload
-def cumulative_sum(
-    x: Same[ST, *Ds],
     axis: int,
     *,
     dtype: None = None,
@@ -113,10 +104,10 @@ def cumulative_sum(
 @overload
 def cumulative_sum(
     x: Same[ST, *Ds],
-    axis: int,
+    axis: int | None = None,
     *,
     dtype: None = None,
-    include_initial: bool,
+    include_initial: bool = False,
     reverse: bool = False,
 ) -> Open[ST]: ...
 @overload
@@ -154,15 +145,6 @@ def cumulative_sum(
 @overload
 def cumulative_prod(
     x: Same[ST, *Ds],
-    axis: None = None,
-    *,
-    dtype: None = None,
-    include_initial: bool = False,
-    reverse: bool = False,
-) -> Open[ST]: ...
-@overload
-def cumulative_prod(
-    x: Same[ST, *Ds],
     axis: int,
     *,
     dtype: None = None,
@@ -172,10 +154,10 @@ def cumulative_prod(
 @overload
 def cumulative_prod(
     x: Same[ST, *Ds],
-    axis: int,
+    axis: int | None = None,
     *,
     dtype: None = None,
-    include_initial: bool,
+    include_initial: bool = False,
     reverse: bool = False,
 ) -> Open[ST]: ...
 @overload
@@ -204,9 +186,9 @@ cumsum, cumprod = cumulative_sum, cumulative_prod
 
 
 @overload
-def cummax(x: Same[DT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[DT]: ...
-@overload
 def cummax(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+@overload
+def cummax(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
 def cummax(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The largest element up to each place; NaN from the first one on."""
     ordered("cummax", asarray(x, name="cummax"))
@@ -214,9 +196,9 @@ def cummax(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> An
 
 
 @overload
-def cummin(x: Same[DT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[DT]: ...
-@overload
 def cummin(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+@overload
+def cummin(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
 def cummin(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The smallest element up to each place; NaN from the first one on."""
     ordered("cummin", asarray(x, name="cummin"))
@@ -224,9 +206,11 @@ def cummin(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> An
 
 
 @overload
-def cumlogsumexp(x: Real[FT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[FT]: ...
-@overload
 def cumlogsumexp(x: Real[FT, *Ds], axis: int, *, reverse: bool = False) -> Array[FT, *Ds]: ...
+@overload
+def cumlogsumexp(
+    x: Real[FT, *Ds], axis: int | None = None, *, reverse: bool = False
+) -> Open[FT]: ...
 def cumlogsumexp(x: Like[FT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """``log(cumsum(exp(x)))`` without overflow."""
     y = asarray(x, name="cumlogsumexp")
@@ -251,7 +235,9 @@ def diff(
     y = asarray(x, name="diff")
     axis = axis_of("diff", axis, y.type)
     if n < 0:
-        raise ShapeError(f"diff: the order {n} is negative")
+        raise ShapeError(
+            f"diff: the order {n} is negative", fix="n=1; vx.cumulative_sum goes the other way"
+        )
     parts = [prepend, y, append]
     if n and any(p is not None for p in (prepend, append)):
         y = concat([_edge(p, y, axis) for p in parts if p is not None], axis)

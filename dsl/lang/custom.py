@@ -47,7 +47,8 @@ class Declared(Generic[P, R]):
     def __init__(self, f: Callable[P, R], nondiff_argnums: int | Sequence[int] = ()) -> None:
         if not callable(f):
             raise StructureError(
-                f"{type(self).__name__} needs a function, got an object of {type(f).__name__}"
+                f"{type(self).__name__} needs a function, got an object of {type(f).__name__}",
+                fix=f"vx.{type(self).__name__}(f), or as a decorator: @vx.{type(self).__name__}",
             )
         self._f: Callable[..., R] = f
         self.stops = False  # whether what the functions close over has no say in the derivative
@@ -58,7 +59,8 @@ class Declared(Generic[P, R]):
             if type(i) is not int or not 0 <= i < _most_arguments(self._signature):
                 raise StructureError(
                     f"{type(self).__name__} of {describe(f)}: nondiff_argnums names argument"
-                    f" {i!r}, which it does not have"
+                    f" {i!r}, which it does not have",
+                    fix="count positional arguments from 0",
                 )
         self._static = tuple(sorted(given))
         update_wrapper(self, f, updated=())

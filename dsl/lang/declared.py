@@ -143,7 +143,9 @@ def at_leaves(tree: TreeDef, given: Any) -> list[Any]:
     """What stands where a tree has its leaves: leaves, or None."""
     found = prefix_leaves(tree, given)
     if any(x is not None and flatten(x)[1] is not LEAF for x in found):
-        raise StructureError("a tree stands in place of a leaf")
+        raise StructureError(
+            "a tree stands in place of a leaf", fix="give one array per leaf, or None"
+        )
     return found
 
 

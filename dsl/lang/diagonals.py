@@ -83,7 +83,10 @@ def fill_diagonal(x: Like[DT], value: Like[DT]) -> Array[DT, *tuple[Any, ...]]:
     """A new matrix: x with ``value`` (a scalar, or one per place) on its main diagonal."""
     y = asarray(x, name="fill_diagonal")
     if y.ndim != 2:
-        raise ShapeError(f"fill_diagonal takes a matrix, got {y.type}")
+        raise ShapeError(
+            f"fill_diagonal takes a matrix, got {y.type}",
+            fix="vx.vmap(vx.fill_diagonal) takes a batch of matrices",
+        )
     n, m = shape_of(y)
     count = shortest("fill_diagonal", n, m)
     if isinstance(n, Poly) or isinstance(m, Poly):

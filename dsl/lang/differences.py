@@ -181,7 +181,8 @@ def check_rule(f: Any, *args: Any, exact: bool = True) -> None:
         if not near.agree(found.numbers):
             raise DerivativeError(
                 f"{f.what} of {describe(f)} is wrong along {argument_path(f, paths, i)}\n"
-                + found.table()
+                + found.table(),
+                fix="compare the rule with the derivative on paper, for this argument",
             )
 
 
@@ -206,7 +207,10 @@ def _modes(f: Function, args: Any, u: Any, v: Any) -> Measured:
         except DerivativeError:  # it is not linear, which is allowed here
             continue
     if not found:
-        raise DerivativeError(f"{describe(f)} can be differentiated in neither mode")
+        raise DerivativeError(
+            f"{describe(f)} can be differentiated in neither mode",
+            fix="give a rule that is linear in the tangent, or in the cotangent",
+        )
     return Measured(tuple(found), tuple(found.values()))
 
 
@@ -222,5 +226,6 @@ def _check_result(f: Any, plain: Function, args: tuple[Any, ...]) -> None:
             path = want[1].paths()[i]
             raise DerivativeError(
                 f"{f.what} of {describe(f)} gives another result{path} than the function\n"
-                f"    function  {x}\n    rule      {y}"
+                f"    function  {x}\n    rule      {y}",
+                fix="the result that the rule gives must be the function of the arguments",
             )

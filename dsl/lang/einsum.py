@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Size
 from verax.dsl.lang.contraction import Label, Labels, contract, factors_of
@@ -39,7 +40,7 @@ def einsum(spec: str, /, *xs: ArrayLike, out_dtype: DTypeLike = None) -> AnyArra
         ShapeError: the spec does not fit the operands, with the name and the sizes that differ.
     """
     if not xs:
-        raise ShapeError(f"einsum: {spec!r} needs operands")
+        raise ShapeError(f"einsum: {spec!r} is given no operands", fix=f"vx.einsum({spec!r}, x, y)")
     factors = factors_of("einsum", *xs)
     ins, out = parse(spec, factors)
     _check_sizes(spec, ins, factors)
@@ -53,7 +54,9 @@ def parse(spec: str, xs: Sequence[AnyArray]) -> tuple[list[Labels], Labels]:
     texts = left.split(",")
     if len(texts) != len(xs):
         raise ShapeError(
-            f"einsum: {spec!r} has {len(texts)} terms for {len(xs)} operand{'s' * (len(xs) != 1)}"
+            f"einsum: {spec!r} has {len(texts)} term{'s' * (len(texts) != 1)} for {len(xs)}"
+            f" operand{'s' * (len(xs) != 1)}",
+            fix="write one term per operand before ->, parted by commas",
         )
     named = any(" " in t.strip() for t in (*texts, right))
     ins = [_expand(spec, _names(spec, t, named), x, k) for k, (t, x) in enumerate(zip(texts, xs))]
@@ -69,7 +72,10 @@ def _names(spec: str, term: str, named: bool) -> list[str]:
     names = []
     parts = term.strip().split(_DOTS)
     if len(parts) > 2:
-        raise ShapeError(f"einsum: {spec!r} has ... twice in the term {term.strip()!r}")
+        raise ShapeError(
+            f"einsum: {spec!r} has ... twice in the term {term.strip()!r}",
+            fix="keep one ... per term: it stands for all dimensions that have no name",
+        )
     for k, part in enumerate(parts):
         names += [_DOTS] if k else []
         names += part.split() if named else part.replace(" ", "")
@@ -89,7 +95,8 @@ def _expand(spec: str, names: list[str], x: AnyArray, k: int) -> Labels:
     if covered < 0 or (covered > 0 and _DOTS not in names):
         raise ShapeError(
             f"einsum: {spec!r} names {told} dimension{'s' * (told != 1)} of operand {k},"
-            f" which is {x.type}"
+            f" which has {x.ndim}: {x.type}",
+            fix=_names_fix(x.ndim, told),
         )
     out: list[Label] = []
     for name in names:
@@ -97,13 +104,25 @@ def _expand(spec: str, names: list[str], x: AnyArray, k: int) -> Labels:
     return tuple(out)
 
 
+def _names_fix(ndim: int, told: int) -> str:
+    if ndim > told:
+        return f"name all {ndim} dimensions, or write ... for those in front"
+    return f"name {ndim} dimension{'s' * (ndim != 1)} there, or give an array with {told}"
+
+
 def _result(spec: str, names: list[str], dots: Labels, ins: Sequence[Labels]) -> Labels:
     known = {f for d in ins for f in d}
     for name, n in Counter(names).items():
         if name != _DOTS and name not in known:
-            raise ShapeError(f"einsum: {name!r} of the result is on no operand in {spec!r}")
+            raise ShapeError(
+                f"einsum: {name!r} of the result is on no operand in {spec!r}",
+                fix="leave it out of the result; a new dimension is x[..., None]",
+            )
         if n > 1:
-            raise ShapeError(f"einsum: {name!r} stands twice in the result of {spec!r}")
+            raise ShapeError(
+                f"einsum: {name!r} stands twice in the result of {spec!r}",
+                fix="give the result each name once; vx.diag makes a matrix of a diagonal",
+            )
     if dots and _DOTS not in names:
         raise ShapeError(
             f"einsum: the operands have ... but the result of {spec!r} does not",
@@ -125,9 +144,17 @@ def _check_sizes(spec: str, ins: Sequence[Labels], xs: Sequence[AnyArray]) -> No
             m, at = first.setdefault(f, (n, k))
             if m != n:
                 what = f"{f!r}" if isinstance(f, str) else "a dimension under ..."
+                rows = [
+                    row(f"operand {i}", y.type, d, [g if isinstance(g, str) else "" for g in d])
+                    for i, (d, y) in enumerate(zip(ins, xs))
+                ]
+                where = f"{m} in operand {at} and {n} in operand {k}"
+                if at == k:
+                    where = f"{m} and {n} in operand {k}"
                 raise ShapeError(
-                    f"einsum {spec!r}: {what} is {m} in operand {at}, {xs[at].type}, and {n} in"
-                    f" operand {k}, {x.type}"
+                    f"einsum {spec!r}: {what} is {where}\n" + aligned(rows, [f]),
+                    fix="one name is one size: name the dimensions in the order in which each"
+                    " operand has them, or give those that differ names of their own",
                 )
 
 
@@ -138,7 +165,8 @@ def _without_repeats(labels: Labels, x: AnyArray) -> tuple[Labels, AnyArray]:
         i, j = [d for d, g in enumerate(labels) if g == f][:2]
         if shape_of(x)[i] != shape_of(x)[j]:
             raise ShapeError(
-                f"einsum: {f!r} stands on dimensions {i} and {j} of {x.type}, which differ"
+                f"einsum: {f!r} stands on dimensions {i} and {j} of {x.type}, which differ",
+                fix="a name twice on one operand is its diagonal; else give each a name of its own",
             )
         x = diagonal(x, 0, i, j)
         labels = (*[g for d, g in enumerate(labels) if d not in (i, j)], f)

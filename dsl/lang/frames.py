@@ -22,8 +22,15 @@ from verax.sharding.errors import VeraxError, is_library
 _GENERATED = "<attrs generated"  # constructors of structs
 
 
-def drop_library_frames(error: BaseException) -> None:
-    """Take the frames of verax out of the traceback of an error, which is then raised again."""
+def drop_library_frames(error: BaseException, f: Any = None) -> None:
+    """Take the frames of verax out of the traceback of an error, which is then raised again.
+
+    Args:
+        f: the public function that was called, which the message then names.
+    """
+    if f is not None and isinstance(error, VeraxError) and error.about is not None:
+        name: str = f.__name__
+        error.blame(error.about if name.startswith("__") else name)
     if os.environ.get("VERAX_TRACEBACK") == "full":
         return
     raised_here = _raised_here(error)
@@ -66,34 +73,38 @@ def _users_part(tb: TracebackType | None) -> TracebackType | None:
 # doors: two shapes of code for the calls that are many, one for all others
 
 
-def _unary(f: Callable[..., Any], drop: Callable[[BaseException], None]) -> Callable[..., Any]:
+def _unary(f: Callable[..., Any], drop: Callable[[BaseException, Any], None]) -> Callable[..., Any]:
     def door(x: Any, /) -> Any:
         try:
             return f(x)
         except Exception as error:
-            drop(error)
+            drop(error, f)
             raise
 
     return door
 
 
-def _binary(f: Callable[..., Any], drop: Callable[[BaseException], None]) -> Callable[..., Any]:
+def _binary(
+    f: Callable[..., Any], drop: Callable[[BaseException, Any], None]
+) -> Callable[..., Any]:
     def door(x: Any, y: Any, /) -> Any:
         try:
             return f(x, y)
         except Exception as error:
-            drop(error)
+            drop(error, f)
             raise
 
     return door
 
 
-def _general(f: Callable[..., Any], drop: Callable[[BaseException], None]) -> Callable[..., Any]:
+def _general(
+    f: Callable[..., Any], drop: Callable[[BaseException, Any], None]
+) -> Callable[..., Any]:
     def door(*args: Any, **kwargs: Any) -> Any:
         try:
             return f(*args, **kwargs)
         except Exception as error:
-            drop(error)
+            drop(error, f)
             raise
 
     return door

@@ -27,9 +27,8 @@ from verax.dsl.lang.value import Value, invoke
 from verax.dsl.lang.whole import whole
 
 P = ParamSpec("P")
-# bound by Any, so that pyright lets a lambda do anything with them
-X = TypeVar("X", bound=Any)
-Y = TypeVar("Y", bound=Any)
+X = TypeVar("X")
+Y = TypeVar("Y")
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -44,7 +43,10 @@ class Chosen(NamedTuple):
     def of(cls, argnums: int | Sequence[int], f: object, what: str) -> Chosen:
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         if not numbers or not all(type(n) is int for n in numbers):
-            raise StructureError(f"{what} of {describe(f)}: argnums is {argnums!r}, not ints")
+            raise StructureError(
+                f"{what} of {describe(f)}: argnums is {argnums!r}, not ints",
+                fix="argnums=0 is the first argument, argnums=(0, 1) the first two",
+            )
         return cls(numbers, isinstance(argnums, int))
 
     def pick(self, args: tuple[Any, ...], f: object, what: str) -> tuple[Any, ...]:
@@ -53,7 +55,9 @@ class Chosen(NamedTuple):
             if not -len(args) <= n < len(args):
                 raise StructureError(
                     f"{what} of {describe(f)}: argnums names argument {n},"
-                    f" and the call has {len(args)} positional arguments"
+                    f" and the call has {len(args)} positional"
+                    f" argument{'s' * (len(args) != 1)}",
+                    fix="pass it by position, or name an argument that the call has",
                 )
         return tuple([args[n] for n in self.numbers])
 
@@ -146,7 +150,10 @@ def _check_loss(d: Derived, f: object, what: str, has_aux: bool, holomorphic: bo
             " vx.vjp its product with a cotangent",
         )
     if not has_tangent(t):
-        raise DerivativeError(f"{what} needs a floating-point result, and {describe(f)} gives {t}")
+        raise DerivativeError(
+            f"{what} needs a floating-point result, and {describe(f)} gives {t}",
+            fix="integers and bools have no derivative: return a loss in floating point",
+        )
     if t.dtype.is_complex and not holomorphic:
         raise DerivativeError(
             f"{what} needs a real result, and {describe(f)} gives {t}",

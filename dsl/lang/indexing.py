@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
+from verax.compiler.ir.aligned import from_left, from_right
 from verax.compiler.ir.dtypes import DType, int32, int64
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
 from verax.compiler.ir.op import show_shape
@@ -434,13 +435,24 @@ def align_lines(name: str, x: AnyArray, indices: AnyArray, axis: int) -> tuple[A
     """x and the positions with the axis last and the other dimensions broadcast together."""
     if x.ndim != indices.ndim:
         raise ShapeError(
-            f"{name}: {x.type} and the positions {indices.type} differ in rank",
+            f"{name}: x has {x.ndim} dimensions and the positions have {indices.ndim}\n"
+            + from_right([("x", x.type), ("indices", indices.type)]),
             fix="positions for x[..., i] along one axis of x have all the axes of x;"
             " vx.take picks the same positions everywhere",
         )
     last = to_last(x.ndim, axis)
     x, i = permuted(x, last), permuted(indices, last)
     xs, ns = shape_of(x), shape_of(i)
+    wrong = [d for d, (m, n) in enumerate(zip(xs[:-1], ns[:-1])) if m != n and 1 not in (m, n)]
+    if wrong:
+        at = last[wrong[0]]
+        rows = [("x", permuted(x, from_last(x.ndim, axis)).type), ("indices", indices.type)]
+        raise ShapeError(
+            f"{name} along axis {axis}: dimension {at} is {xs[wrong[0]]} in x and {ns[wrong[0]]} in"
+            " the positions\n" + from_left(rows, [last[d] for d in wrong]),
+            fix="but for the axis the positions have the sizes of x, or 1; vx.take picks the same"
+            " positions everywhere",
+        )
     rest = broadcast_shapes(xs[:-1], ns[:-1], name=name)
     return broadcast_to(x, (*rest, xs[-1])), broadcast_to(i, (*rest, ns[-1]))
 
@@ -459,7 +471,9 @@ def index_array(name: str, i: ArrayLike) -> AnyArray:
     """Positions as an integer array."""
     i = asarray(i, name=name)
     if not i.dtype.is_integer:
-        raise DTypeError(f"{name}: positions are integers, got {i.type}", fix="i.astype(vx.int32)")
+        raise DTypeError(
+            f"{name}: positions are integers, got {i.type}", fix="i.astype(vx.int32)", about=name
+        )
     return i
 
 
@@ -500,8 +514,10 @@ def dynamic_slice(
     x = asarray(x, name="dynamic_slice")
     places = starts_of("dynamic_slice", x, starts)
     if len(sizes) != x.ndim or any(not _within(m, n) for m, n in zip(sizes, shape_of(x))):
+        wrong = [d for d, (m, n) in enumerate(zip(sizes, shape_of(x))) if not _within(m, n)]
         raise ShapeError(
-            f"dynamic_slice: a part of sizes {show_shape(tuple(sizes))} does not lie in {x.type}",
+            f"dynamic_slice: a part of sizes {show_shape(tuple(sizes))} does not lie in {x.type}\n"
+            + from_left([("x", x.type), ("sizes", tuple(sizes))], wrong),
             fix="give one size per dimension, none larger than x",
         )
     return fused(_dynamic_slice, tuple(sizes), x, *places)
@@ -527,7 +543,8 @@ def starts_of(name: str, x: AnyArray, starts: ArrayLike | Sequence[ArrayLike]) -
     if len(found) != x.ndim or any(i.ndim for i in found):
         raise ShapeError(
             f"{name}: {x.type} needs {x.ndim} scalar starts, got"
-            f" {', '.join(str(i.type) for i in found) or 'none'}"
+            f" {', '.join(str(i.type) for i in found) or 'none'}",
+            fix="give one start per dimension, 0 where the whole of it is meant",
         )
     return found
 

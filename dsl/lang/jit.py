@@ -63,9 +63,15 @@ Promotion = Literal["standard", "strict"]
 
 def _check_options(max_variants: int | None, promotion: str) -> None:
     if max_variants is not None and max_variants < 1:
-        raise StructureError(f"max_variants is {max_variants}, expected a positive number or None")
+        raise StructureError(
+            f"jit: max_variants is {max_variants}, expected a positive number or None",
+            fix="max_variants=1 allows one program; None sets no bound",
+        )
     if promotion not in ("standard", "strict"):
-        raise StructureError(f"promotion is {promotion!r}, expected 'standard' or 'strict'")
+        raise StructureError(
+            f"jit: promotion is {promotion!r}, which is unknown",
+            fix="promotion='standard' or 'strict'",
+        )
 
 
 class Jit(Generic[P, R]):
@@ -85,7 +91,10 @@ class Jit(Generic[P, R]):
         comm_budget: Bytes | None,
     ) -> None:
         if not callable(f):
-            raise StructureError(f"jit needs a function, got an object of {type(f).__name__}")
+            raise StructureError(
+                f"jit needs a function, got an object of {type(f).__name__}",
+                fix="give the function itself: jit(f)(x), not jit(f(x))",
+            )
         _check_options(max_variants, promotion)
         self._f: Callable[..., R] = f
         self._static = Chosen(f, static_argnums, static_argnames, "static arguments")

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
+from verax.compiler.ir.aligned import differing, from_left
 from verax.compiler.ir.dtypes import bool_
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
-from verax.compiler.ir.sizes import Poly, Size, known_negative
+from verax.compiler.ir.sizes import Poly, Shape, Size, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.contract import broadcast as broadcast_op
 from verax.compiler.ops.pointwise import SELECT, splat
@@ -46,7 +47,10 @@ def _operands(name: str, xs: Sequence[ArrayLike] | AnyArray) -> list[AnyArray]:
     """The arrays to join, in the dtype in which they meet."""
     rows = list(xs)
     if not rows:
-        raise ShapeError(f"{name} needs at least one array")
+        raise ShapeError(
+            f"{name} needs at least one array, got an empty list",
+            fix="start from an array of no rows: vx.zeros((0, n))",
+        )
     dtype = common_dtype(name, rows)
     return [convert(asarray(x, name=name), dtype) for x in rows]
 
@@ -78,20 +82,43 @@ concatenate = concat
 def _joined(name: str, ys: Sequence[AnyArray], axis: int) -> AnyArray:
     axis = axis_of(name, axis, ys[0].type)
     first = shape_of(ys[0])
-    for y in ys[1:]:
+    for k, y in enumerate(ys[1:], 1):
         own = shape_of(y)
         if len(own) != len(first):
             raise ShapeError(
-                f"{name}: {ys[0].type} and {y.type} differ in rank",
+                f"{name}: operand 0 has {len(first)} dimensions and operand {k} has {len(own)}\n"
+                + _rows(ys, ()),
+                about=name,
                 fix="vx.stack joins along a new axis; x[None] adds a dimension",
             )
         for d, (m, n) in enumerate(zip(first, own)):
             if d != axis and m != n:
+                wrong = [i for i in differing([first, own]) if i != axis]
                 raise ShapeError(
-                    f"{name} along axis {axis}: dimension {d} is {m} in {ys[0].type}"
-                    f" and {n} in {y.type}"
+                    f"{name} along axis {axis}: dimension {d} is {m} in operand 0 and {n} in"
+                    f" operand {k}\n" + _rows(ys, wrong),
+                    fix=_join_fix(first, own, wrong),
+                    about=name,
                 )
     return ys[0] if len(ys) == 1 else apply(Concatenate(axis), *ys)
+
+
+def _rows(ys: Sequence[AnyArray], marked: Sequence[int]) -> str:
+    """The arrays to join, in columns; of many only the first few."""
+    lines = from_left([(f"operand {k}", y.type) for k, y in enumerate(ys[:_SHOWN])], marked)
+    return lines if len(ys) <= _SHOWN else f"{lines}\n    ... and {len(ys) - _SHOWN} more"
+
+
+_SHOWN = 8  # operands in a message
+
+
+def _join_fix(first: Shape, own: Shape, wrong: Sequence[int]) -> str:
+    """What would make two arrays join."""
+    if len(wrong) == 1:
+        return f"join them along the axis in which they differ, axis={wrong[0]}, or cut or pad one"
+    if len(first) == 2 and first == own[::-1]:
+        return "transpose one of them: x.T"
+    return "all dimensions but the one along which arrays are joined must agree: cut or pad one"
 
 
 @overload
@@ -110,11 +137,12 @@ def stack(xs: Sequence[ArrayLike], axis: int = 0) -> Any:
     [[0.0, 1.0], [0.0, 1.0]]
     """
     ys = _operands("stack", xs)
-    for y in ys[1:]:
+    for k, y in enumerate(ys[1:], 1):
         if shape_of(y) != shape_of(ys[0]):
             raise ShapeError(
-                f"stack takes arrays of one shape, got {ys[0].type} and {y.type}",
-                fix="vx.concat joins along an axis that they have",
+                f"stack takes arrays of one shape, and operand 0 and operand {k} differ\n"
+                + _rows(ys, differing([shape_of(ys[0]), shape_of(y)])),
+                fix="vx.concat joins along an axis that they have; pad the shorter one with vx.pad",
             )
     return fused(_stack, axis_of("stack", axis, ys[0].type, extra=1), *ys)
 
@@ -188,7 +216,10 @@ def _unstack(axis: int, x: AnyArray) -> list[AnyArray]:
 def _known(name: str, t: ArrayType, axis: int) -> int:
     n = t.shape[axis]
     if isinstance(n, Poly):
-        raise UnknownSizeError(f"{name}: the size {n} of dimension {axis} of {t} must be known")
+        raise UnknownSizeError(
+            f"{name}: the size {n} of dimension {axis} of {t} must be known",
+            fix="stage for a known size: Literal[8] in the annotation, or an array of it",
+        )
     return n
 
 
@@ -229,7 +260,10 @@ def array_split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> li
     else:
         count = index(sections)
         if count < 1:
-            raise ShapeError(f"array_split: {count} parts")
+            raise ShapeError(
+                f"array_split: {count} parts of dimension {axis} of {y.type}",
+                fix="give a number of 1 or more, or the positions to cut at",
+            )
         size, longer = divmod(n, count)
         ends = [k * size + min(k, longer) for k in range(1, count)]
     return fused_all(_split, (axis, tuple(ends)), y)
@@ -274,7 +308,10 @@ def _counts(name: str, x: Size | Iterable[Size]) -> list[Size]:
     rows: list[Any] = list(x) if several else [x]  # type: ignore[arg-type]
     counts: list[Size] = [r if isinstance(r, Poly) else index(r) for r in rows]
     if any(map(known_negative, counts)):
-        raise ShapeError(f"{name}: a count is negative in {tuple(counts)}")
+        raise ShapeError(
+            f"{name}: a count is negative in {tuple(counts)}",
+            fix="counts are 0 or more: max(n, 0); x[::-1] turns an axis round",
+        )
     return counts
 
 
@@ -326,7 +363,8 @@ def repeat(x: Like[DT], repeats: Size | Iterable[Size], axis: int | None = None)
     n = _known("repeat", y.type, axis)
     if len(counts) != n:
         raise ShapeError(
-            f"repeat: {len(counts)} counts for the {n} elements of dimension {axis} of {y.type}"
+            f"repeat: {len(counts)} counts for the {n} elements of dimension {axis} of {y.type}",
+            fix="give one count for all, or one per element",
         )
     places = [i for i, r in enumerate(counts) for _ in range(index(r))]
     return getitem(y, (slice(None),) * axis + (places,))
@@ -361,7 +399,10 @@ def roll(x: Same[DT, *Ds], shift: Shift | Sequence[Shift], axis: Axes = None) ->
     shifts = list(shift) if isinstance(shift, Sequence) else [shift] * len(axes)
     if len(shifts) != len(axes):
         if len(axes) != 1:
-            raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+            raise ShapeError(
+                f"roll: {len(shifts)} shifts for {len(axes)} axes",
+                fix="give one shift for all axes, or one per axis",
+            )
         axes = axes * len(shifts)
     return _rolled(y, shifts, axes)
 
@@ -487,7 +528,10 @@ def _pad_runs(static: tuple[Pairs, str], x: AnyArray) -> AnyArray:
         if before or after:
             n, before, after = shape_of(x)[axis], index(before), index(after)
             if n == 0:
-                raise ShapeError(f"pad: dimension {axis} of {x.type} has no element to repeat")
+                raise ShapeError(
+                    f"pad: dimension {axis} of {x.type} has no element to repeat",
+                    fix='mode="constant" puts one value there',
+                )
             if isinstance(n, int):
                 places = [_POSITION[mode](j, n) for j in range(-before, n + after)]
                 parts = [_run(x, axis, run) for run in _runs(places)]

@@ -77,7 +77,7 @@ class Use:
                 f"a random key ({t}) is consumed by {what}, but {earlier.what} consumed"
                 f" {_which(earlier, self)} before",
                 places=places(earlier.span, span),
-                fix=SPLIT,
+                fix=_reuse_fix(str(earlier.what), what),
             )
         self.what, self.span = what, span
 
@@ -106,6 +106,17 @@ class Use:
             if found is not None:
                 return found
         return None
+
+
+def _reuse_fix(earlier: str, now: str) -> str:
+    """What to do instead of using a key again, told by what was done to it."""
+    if earlier == now == "split":
+        return "split it once, into as many as you need: a, b, c = vx.random.split(key, 3)"
+    if earlier.startswith("fold_in") and now.startswith("fold_in"):
+        return "fold in another number each time: vx.random.fold_in(key, step)"
+    if earlier.startswith("fold_in") or now.startswith("fold_in"):
+        return "derive every key from it: vx.random.normal(vx.random.fold_in(key, 0), shape)"
+    return SPLIT
 
 
 def _which(earlier: Use, now: Use) -> str:

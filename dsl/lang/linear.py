@@ -8,10 +8,11 @@ terms of the operands that were given, with the transposition that would make th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.sizes import Shape, Size
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from verax.dsl.lang.array import Array
 
 Pairs: TypeAlias = int | Sequence[int] | Sequence[Sequence[int]]
+Axes: TypeAlias = tuple[int, ...]
 
 
 @overload
@@ -86,7 +88,12 @@ def matmul(x: Like[DT], y: Like[DT], /, *, out_dtype: DTypeLike = None) -> Any:
         ShapeError: the summed dimensions differ, an operand is a scalar, or batches do not fit.
     """
     a, b = factors_of("matmul", x, y)
-    _check_matmul(a, b)
+    return _matmul("matmul", a, b, out_dtype)
+
+
+def _matmul(name: str, a: AnyArray, b: AnyArray, out_dtype: DTypeLike = None) -> AnyArray:
+    """The product of matrices; ``name`` is the function that messages blame."""
+    _check_matmul(name, a, b)
     rest = max(a.ndim, b.ndim) - 2
     left = ("k",) if a.ndim == 1 else (*range(rest - a.ndim + 2, rest), "m", "k")
     right = ("k",) if b.ndim == 1 else (*range(rest - b.ndim + 2, rest), "k", "n")
@@ -94,36 +101,53 @@ def matmul(x: Like[DT], y: Like[DT], /, *, out_dtype: DTypeLike = None) -> Any:
     return contract([left, right], out, [a, b], out_dtype)
 
 
-def _check_matmul(a: AnyArray, b: AnyArray) -> None:
-    for x in (a, b):
+def _check_matmul(name: str, a: AnyArray, b: AnyArray) -> None:
+    for side, x in (("left", a), ("right", b)):
         if not x.ndim:
             raise ShapeError(
-                f"matmul: {a.type} @ {b.type}: a scalar is no matrix", fix="multiply by it: x * y"
+                f"{name}: the {side} is the scalar {x.type}, which is no matrix\n"
+                + _matrices(a, b, ()),
+                fix="multiply by it: x * y",
             )
     m, n = shape_of(a)[-1], shape_of(b)[-2 if b.ndim > 1 else -1]
     if m != n:
-        _refuse(a, b, m, n)
+        left = "only dimension" if a.ndim == 1 else "last dimension"
+        right = "only one" if b.ndim == 1 else "second-to-last"
+        raise ShapeError(
+            f"{name}: the {left} of the left ({m}) and the {right} of the right ({n}) differ\n"
+            + _matrices(a, b, "k"),
+            fix=_transposition(shape_of(a), shape_of(b)),
+        )
     batches = shape_of(a)[:-2], shape_of(b)[:-2]
     try:
         broadcast_shapes(*batches)
     except ShapeError:
+        n_left, n_right = map(len, batches)
+        wrong = [
+            i
+            for i in range(-min(n_left, n_right), 0)
+            if batches[0][i] != batches[1][i] and 1 not in (batches[0][i], batches[1][i])
+        ]
         raise ShapeError(
-            f"matmul: {a.type} @ {b.type}: the batch dimensions {show_shape(batches[0])} of the"
-            f" left and {show_shape(batches[1])} of the right do not broadcast"
+            f"{name}: the batch dimensions {show_shape(batches[0])} of the left and"
+            f" {show_shape(batches[1])} of the right do not broadcast\n" + _matrices(a, b, wrong),
+            fix="dimensions before the last two are batches: they must agree or be 1; insert one,"
+            " x[:, None], or write the product as vx.einsum",
         ) from None
 
 
-def _refuse(a: AnyArray, b: AnyArray, m: Size, n: Size) -> NoReturn:
-    left = "only dimension" if a.ndim == 1 else "last dimension"
-    right = "only dimension" if b.ndim == 1 else "second-to-last"
-    raise ShapeError(
-        f"matmul: {a.type} @ {b.type}: the {left} of the left ({m}) and the {right} of the right"
-        f" ({n}) differ",
-        fix=_transposition(shape_of(a), shape_of(b)),
-    )
+def _matrices(a: AnyArray, b: AnyArray, marked: Collection[Hashable]) -> str:
+    """The operands of a product, the summed dimensions under each other."""
+    left = ("k",) if a.ndim == 1 else (*range(-a.ndim + 2, 0), "m", "k")
+    right = ("k",) if b.ndim == 1 else (*range(-b.ndim + 2, 0), "k", "n")
+    rows = [
+        row("left", a.type, left if a.ndim else ()),
+        row("right", b.type, right if b.ndim else ()),
+    ]
+    return aligned(rows, marked)
 
 
-def _transposition(a: Shape, b: Shape) -> str | None:
+def _transposition(a: Shape, b: Shape) -> str:
     """The transposition that would make the summed dimensions agree."""
     if len(b) > 1 and a[-1] == b[-1]:
         return "transpose the right: x @ y.mT"
@@ -131,7 +155,10 @@ def _transposition(a: Shape, b: Shape) -> str | None:
         return "transpose the left: x.mT @ y"
     if len(a) > 1 and len(b) > 1 and a[-2] == b[-1]:
         return "transpose both, x.mT @ y.mT, or exchange them: y @ x"
-    return None
+    return (
+        f"give the right {a[-1]} rows, or the left {b[-2 if len(b) > 1 else -1]} columns: no"
+        " transposition makes them fit"
+    )
 
 
 @overload
@@ -162,8 +189,9 @@ def dot(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike = None) -> Any:
     if not a.ndim or not b.ndim:
         return a * b
     if a.ndim <= 2 and b.ndim <= 2:
-        return matmul(a, b, out_dtype=out_dtype)
-    return tensordot(a, b, ((-1,), (-2 if b.ndim > 1 else -1,)), out_dtype=out_dtype)
+        return _matmul("dot", a, b, out_dtype)
+    pairs = ((a.ndim - 1,), (b.ndim - 2 if b.ndim > 1 else 0,))
+    return _tensordot("dot", a, b, pairs, out_dtype)
 
 
 @overload
@@ -194,7 +222,7 @@ def vecdot(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Any:
     """
     a, b = factors_of("vecdot", x, y)
     i, j = (axis_of("vecdot", axis, z.type) for z in (a, b))
-    _same("vecdot", a, b, i, j)
+    _same("vecdot", a, b, (i,), (j,))
     a, b = moveaxis(a, i, -1), moveaxis(b, j, -1)
     rest = max(a.ndim, b.ndim) - 1
     broadcast_shapes(shape_of(a)[:-1], shape_of(b)[:-1], name="vecdot")
@@ -208,14 +236,37 @@ def apply_conj(x: AnyArray) -> AnyArray:
     return apply(CONJ, x) if x.dtype.is_complex else x
 
 
-def _same(name: str, a: AnyArray, b: AnyArray, i: int, j: int) -> None:
-    """Raise unless two dimensions that are summed together have one size."""
-    m, n = shape_of(a)[i], shape_of(b)[j]
-    if m != n:
-        i, j = i % a.ndim, j % b.ndim
+def _same(name: str, a: AnyArray, b: AnyArray, ours: Axes, theirs: Axes) -> None:
+    """Raise unless the dimensions that are summed together have one size each."""
+    pairs = [(i % a.ndim, j % b.ndim) for i, j in zip(ours, theirs)]
+    wrong = [(i, j) for i, j in pairs if shape_of(a)[i] != shape_of(b)[j]]
+    if wrong:
+        i, j = wrong[0]
+        first, second = dict(pairs), {j: i for i, j in pairs}
+        left: Labels = tuple([(d, first[d]) if d in first else ("l", d) for d in range(a.ndim)])
+        right: Labels = tuple([(second[d], d) if d in second else ("r", d) for d in range(b.ndim)])
+        if name == "vecdot":  # what is not summed broadcasts
+            left, right = (
+                tuple([k if k in pairs else d - n for d, k in enumerate(keys)])
+                for keys, n in ((left, a.ndim), (right, b.ndim))
+            )
         raise ShapeError(
-            f"{name}: dimension {i} of {a.type} ({m}) and dimension {j} of {b.type} ({n}) differ"
+            f"{name}: dimension {i} of the left ({shape_of(a)[i]}) and dimension {j} of the right"
+            f" ({shape_of(b)[j]}) differ, and are summed together\n"
+            + aligned([row("left", a.type, left), row("right", b.type, right)], wrong),
+            fix=_other_axis(name, shape_of(a)[i], shape_of(b)),
         )
+
+
+def _other_axis(name: str, n: Size, b: Shape) -> str:
+    """The dimension of the right that would fit."""
+    fitting = [j for j, m in enumerate(b) if m == n]
+    if fitting:
+        return (
+            f"dimension {fitting[0]} of the right has the size {n}: move it there,"
+            " vx.moveaxis, or say which dimensions are summed with vx.tensordot or vx.einsum"
+        )
+    return f"no dimension of the right has the size {n}: check what {name} is given"
 
 
 @overload
@@ -231,7 +282,12 @@ def matvec(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
 def matvec(x: ArrayLike, y: ArrayLike) -> Any:
     """The matrices x times the vectors y; leading dimensions broadcast."""
     a, b = factors_of("matvec", x, y)
-    return matmul(a, reshaped(b, (*shape_of(b), 1)))[..., 0]
+    if not b.ndim:
+        raise ShapeError(
+            f"matvec: the right is the scalar {b.type}, which is no vector",
+            fix="multiply by it: x * y",
+        )
+    return _matmul("matvec", a, reshaped(b, (*shape_of(b), 1)))[..., 0]
 
 
 @overload
@@ -247,8 +303,14 @@ def vecmat(x: ArrayLike, y: ArrayLike) -> AnyArray: ...
 def vecmat(x: ArrayLike, y: ArrayLike) -> Any:
     """The vectors x, conjugated, times the matrices y; leading dimensions broadcast."""
     a, b = factors_of("vecmat", x, y)
+    if not a.ndim:
+        raise ShapeError(
+            f"vecmat: the left is the scalar {a.type}, which is no vector",
+            fix="multiply by it: x * y",
+        )
     a = apply_conj(a)
-    return matmul(reshaped(a, (*shape_of(a)[:-1], 1, shape_of(a)[-1])), b)[..., 0, :]
+    rows = reshaped(a, (*shape_of(a)[:-1], 1, shape_of(a)[-1]))
+    return _matmul("vecmat", rows, b)[..., 0, :]
 
 
 @overload
@@ -268,7 +330,7 @@ def inner(x: ArrayLike, y: ArrayLike) -> Any:
     a, b = factors_of("inner", x, y)
     if not a.ndim or not b.ndim:
         return a * b
-    return tensordot(a, b, ((-1,), (-1,)))
+    return _tensordot("inner", a, b, ((a.ndim - 1,), (b.ndim - 1,)))
 
 
 @overload
@@ -300,9 +362,14 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: Pairs = 2, *, out_dtype: DTypeLi
         axes: how many, the last of x with the first of y; or the dimensions of x and those of y.
     """
     a, b = factors_of("tensordot", x, y)
-    ours, theirs = _pairs(a, b, axes)
-    for i, j in zip(ours, theirs):
-        _same("tensordot", a, b, i, j)
+    return _tensordot("tensordot", a, b, _pairs(a, b, axes), out_dtype)
+
+
+def _tensordot(
+    name: str, a: AnyArray, b: AnyArray, pairs: tuple[Axes, Axes], out_dtype: DTypeLike = None
+) -> AnyArray:
+    ours, theirs = pairs
+    _same(name, a, b, ours, theirs)
     left: Labels = tuple([("x", i) for i in range(a.ndim)])
     paired = dict(zip(theirs, ours))
     right: Labels = tuple([("x", paired[j]) if j in paired else ("y", j) for j in range(b.ndim)])
@@ -311,17 +378,24 @@ def tensordot(x: ArrayLike, y: ArrayLike, axes: Pairs = 2, *, out_dtype: DTypeLi
     return contract([left, right], out, [a, b], out_dtype)
 
 
-def _pairs(a: AnyArray, b: AnyArray, axes: Pairs) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _pairs(a: AnyArray, b: AnyArray, axes: Pairs) -> tuple[Axes, Axes]:
     if isinstance(axes, Sequence):
         first, second = ((s,) if isinstance(s, int) else tuple(s) for s in axes)
     else:
         n = index(axes)
         if not 0 <= n <= min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot: {n} dimensions of {a.type} and {b.type} to sum over")
+            raise ShapeError(
+                f"tensordot: axes={n} sums over {n} dimensions, which {a.type} and {b.type} do not"
+                " both have",
+                fix=f"axes=0 to axes={min(a.ndim, b.ndim)}, or the dimensions of each:"
+                " axes=((1,), (0,))",
+            )
         first, second = tuple(range(a.ndim - n, a.ndim)), tuple(range(n))
     if len(first) != len(second):
         raise ShapeError(
-            f"tensordot: {len(first)} dimensions of the left, {len(second)} of the right to pair"
+            f"tensordot: axes pairs {len(first)} dimensions of the left with {len(second)} of the"
+            " right",
+            fix="name as many of the left as of the right: axes=((1, 2), (0, 1))",
         )
     return axes_of("tensordot", first, a.type), axes_of("tensordot", second, b.type)
 
@@ -357,7 +431,8 @@ def cross(x: ArrayLike, y: ArrayLike, axis: int = -1) -> Any:
     for z in (a, b):
         if shape_of(z)[axis_of("cross", axis, z.type)] != 3:
             raise ShapeError(
-                f"cross: {a.type} and {b.type} are no vectors of 3 elements along axis {axis}"
+                f"cross: {a.type} and {b.type} are no vectors of 3 elements along axis {axis}",
+                fix="say where the three stand, axis=...; pad vectors of the plane with a zero",
             )
     return fused(_cross, axis, a, b)
 

@@ -51,7 +51,10 @@ def _rectangular(x: Sequence[Any]) -> Any:
             "array: the lists have different lengths", fix="pad them to one length first"
         ) from None
     if host.dtype.name == "object":
-        raise DTypeError("array: an integer in the list does not fit 64 bits")
+        raise DTypeError(
+            "array: an integer in the list does not fit 64 bits",
+            fix="give floats, which round: vx.array([float(n) for n in numbers])",
+        )
     return host
 
 

@@ -318,7 +318,8 @@ def select(
     if len(conditions) != len(choices) or not conditions:
         raise ShapeError(
             f"select takes one choice per condition, got {len(conditions)} conditions and"
-            f" {len(choices)} choices"
+            f" {len(choices)} choices",
+            fix="give two lists of one length; what holds nowhere takes the default",
         )
     masks = [_condition("select", c) for c in conditions]
     dtype = common_dtype("select", [*choices, default])

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 
+from verax.compiler.ir.aligned import from_left
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import KeyReuseError, ShapeError, StructureError, UnknownSizeError
-from verax.compiler.ir.sizes import Poly, Size, known_negative
+from verax.compiler.ir.sizes import Poly, Shape, Size, known_negative
 from verax.compiler.ir.span import places
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.layout import Iota
@@ -115,7 +116,10 @@ def _stage_loop(
                 return carry, s
             new = carry.fixed()
         carry = new
-    raise StructureError(f"{name}: the types of the carry of {describe(f)} do not settle")
+    raise StructureError(
+        f"{name}: the types of the carry of {describe(f)} do not settle",
+        fix="start with arrays instead of Python scalars: vx.asarray(0.0)",
+    )
 
 
 def _check_carry(name: str, f: object, carry: Carry, s: Staged) -> None:
@@ -317,16 +321,24 @@ class Rows:
     def __init__(self, name: str, xs: Any, length: Size | None) -> None:
         leaves, self.tree = flatten(xs)
         self.values = [as_argument(x) for x in leaves]
-        sizes: dict[Size, list[str]] = {}
+        sizes: dict[Size, tuple[str, Type | Shape]] = {}
         for x, path in zip(self.values, self.tree.paths()):
             if x.ndim == 0:
-                raise ShapeError(f"{name}: xs{path} is {x.described}, which has no axis to go over")
-            sizes.setdefault(x.type.shape[0], []).append(f"xs{path}: {x.type}")
+                raise ShapeError(
+                    f"{name}: xs{path} is {x.described}, which has no axis to go over",
+                    fix="close over it, or put it into the carry",
+                )
+            sizes.setdefault(x.type.shape[0], (f"xs{path}", x.type))
         if length is not None:
-            sizes.setdefault(length, []).append(f"length: {length}")
+            sizes.setdefault(length, ("length", (length,)))
         if len(sizes) > 1:
-            lines = [f"    {line}" for lines in sizes.values() for line in lines]
-            raise ShapeError(f"{name}: the lengths differ\n" + "\n".join(lines))
+            (m, (one, _)), (n, (other, _)) = list(sizes.items())[:2]
+            raise ShapeError(
+                f"{name}: the lengths differ, {one} has {m} rows and {other} has {n}\n"
+                + from_left(list(sizes.values()), [0]),
+                fix="all xs are cut along their first axis: bring the rows there, vx.moveaxis, or"
+                " cut what is longer",
+            )
         if not sizes:
             raise ShapeError(f"{name}: without xs the length is not known", fix="length=10")
         (self.length,) = sizes
@@ -409,6 +421,12 @@ def _weak(i: Any) -> Any:
 def _check_count(what: str, n: object, least: int) -> None:
     """Raise unless n is an int that is large enough."""
     if isinstance(n, Poly):
-        raise UnknownSizeError(f"{what} is {n}, which must be known")
+        raise UnknownSizeError(
+            f"{what} is {n}, which must be known", fix="give an int, or stage for a known size"
+        )
     if type(n) is not int or n < least:
-        raise ShapeError(f"{what} is {n!r}, not an int >= {least}")
+        option = what.split(" ")[-1]
+        raise ShapeError(
+            f"{what} is {n!r}, not an int >= {least}",
+            fix=f"give a number that Python knows: {option}={max(least, 8)}",
+        )

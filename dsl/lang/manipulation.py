@@ -6,10 +6,11 @@ them cost what their net effect costs. Axes may be negative; sizes may be symbol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, overload
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.op import show_shape
 from verax.compiler.ir.sizes import Poly, Shape, Size, divide, product
@@ -98,17 +99,24 @@ def _solved(t: ArrayType, shape: Shape) -> Shape:
     sizes = [n if isinstance(n, Poly) else index(n) for n in shape]
     open_at = [i for i, n in enumerate(sizes) if n == -1]
     if len(open_at) > 1:
-        raise ShapeError(f"reshape: only one size may be -1, got {show_shape(tuple(sizes))}")
+        raise ShapeError(
+            f"reshape: only one size may be -1, got {show_shape(tuple(sizes))}",
+            fix=f"write all sizes but one: {t} has {t.size} elements",
+        )
     if any(isinstance(n, int) and n < -1 for n in sizes):
-        raise ShapeError(f"reshape: a size is negative in {show_shape(tuple(sizes))}")
+        raise ShapeError(
+            f"reshape: a size is negative in {show_shape(tuple(sizes))}",
+            fix="-1 alone stands for the size that is left",
+        )
     told = product([n for n in sizes if n != -1])
     if open_at:
         found = divide(t.size, told) if told != 0 else None
         if found is None:
             if isinstance(t.size, int) and isinstance(told, int):
                 raise ShapeError(
-                    f"reshape: {t} has {t.size} elements, which {show_shape(tuple(sizes))} does"
-                    " not divide"
+                    f"reshape: {t} has {t.size} elements, which do not fall into"
+                    f" {show_shape(tuple(sizes))}\n" + _before_and_after(t, tuple(sizes)),
+                    fix=_reshape_fix(t, tuple(sizes)),
                 )
             raise UnknownSizeError(
                 f"reshape: whether {show_shape(tuple(sizes))} divides the {t.size} elements of {t}"
@@ -118,9 +126,40 @@ def _solved(t: ArrayType, shape: Shape) -> Shape:
         sizes[open_at[0]] = found
     elif told != t.size:
         raise ShapeError(
-            f"reshape: {t} has {t.size} elements, the shape {show_shape(tuple(sizes))} has {told}"
+            f"reshape: {t} has {t.size} elements, the shape {show_shape(tuple(sizes))} has {told}\n"
+            + _before_and_after(t, tuple(sizes)),
+            fix=_reshape_fix(t, tuple(sizes)),
         )
     return tuple(sizes)
+
+
+def _before_and_after(t: ArrayType, shape: Shape) -> str:
+    """Both shapes; what they have in common at either end is in common columns."""
+    front = next((i for i, (m, n) in enumerate(zip(t.shape, shape)) if m != n), 0)
+    most = min(len(t.shape), len(shape)) - front
+    back = next((i for i in range(most) if t.shape[-1 - i] != shape[-1 - i]), most)
+
+    uneven = len(t.shape) != len(shape)
+
+    def keys(word: str, ndim: int) -> list[Hashable]:
+        inner: list[Hashable] = [(word if uneven else "", i) for i in range(ndim - front - back)]
+        return [*range(front), *inner, *range(-back, 0)]
+
+    rows = [row("from", t, keys("from", len(t.shape))), row("to", shape, keys("to", len(shape)))]
+    return aligned(rows, [k for r in rows for k in r.keys if isinstance(k, tuple)])
+
+
+def _reshape_fix(t: ArrayType, shape: Shape) -> str:
+    """The one size that would make the shape fit, if there is one."""
+    for i in reversed(range(len(shape))):
+        rest = product([n for d, n in enumerate(shape) if d != i and n != -1])
+        found = (
+            divide(t.size, rest) if rest != 0 and -1 not in (*shape[:i], *shape[i + 1 :]) else None
+        )
+        if found is not None:
+            fitting = show_shape((*shape[:i], found, *shape[i + 1 :]))
+            return f"the shape {fitting} would fit; -1 stands for the size that is left"
+    return "a shape must have as many elements as the array: vx.broadcast_to repeats, x[:n] cuts"
 
 
 def ravel(x: Like[DT]) -> Array[DT, Any]:
@@ -158,7 +197,13 @@ def squeeze(x: Like[DT], axis: Axes = None) -> Array[DT, *tuple[Any, ...]]:
         gone = axes_of("squeeze", axis, y.type)
         for d in gone:
             if shape[d] != 1:
-                raise ShapeError(f"squeeze: dimension {d} of {y.type} has size {shape[d]}, not 1")
+                ones = [i for i, n in enumerate(shape) if n == 1]
+                raise ShapeError(
+                    f"squeeze: dimension {d} of {y.type} has size {shape[d]}, not 1",
+                    fix=f"of size 1 are the dimensions {tuple(ones)}"
+                    if ones
+                    else f"take one element, x[i] along axis {d}, or reduce: vx.sum(x, axis={d})",
+                )
     return reshaped(y, tuple([n for d, n in enumerate(shape) if d not in gone]))
 
 
@@ -190,7 +235,8 @@ def permute_dims(x: Like[DT], axes: Sequence[int]) -> Array[DT, *tuple[Any, ...]
     perm = axes_of("permute_dims", tuple(axes), y.type)
     if len(perm) != y.ndim:
         raise ShapeError(
-            f"permute_dims: {tuple(axes)} is no order of the {y.ndim} dimensions of {y.type}"
+            f"permute_dims: {tuple(axes)} is no order of the {y.ndim} dimensions of {y.type}",
+            fix=f"name each of the axes 0 to {y.ndim - 1} once; x.mT exchanges the last two",
         )
     return permuted(y, perm)
 
@@ -215,7 +261,12 @@ def matrix_transpose(x: Like[DT]) -> Any:
     """x with its last two dimensions exchanged."""
     y = asarray(x, name="matrix_transpose")
     if y.ndim < 2:
-        raise ShapeError(f"matrix_transpose: {y.type} has no two dimensions to exchange")
+        raise ShapeError(
+            f"matrix_transpose: {y.type} has no two dimensions to exchange",
+            fix="x[:, None] is one column, x[None, :] one row"
+            if y.ndim
+            else "a scalar has no transpose: leave it as it is",
+        )
     return swapaxes(y, -1, -2)
 
 
@@ -235,7 +286,10 @@ def moveaxis(
     y = asarray(x, name="moveaxis")
     start, end = (axes_of("moveaxis", a, y.type) for a in (source, destination))
     if len(start) != len(end):
-        raise ShapeError(f"moveaxis: {len(start)} axes cannot go to {len(end)} places")
+        raise ShapeError(
+            f"moveaxis: {len(start)} axes cannot go to {len(end)} place{'s' * (len(end) != 1)}",
+            fix="name as many places as axes: vx.moveaxis(x, (0, 1), (1, 2))",
+        )
     rest = iter([d for d in range(y.ndim) if d not in start])
     moved = dict(zip(end, start))
     return permuted(y, [moved[d] if d in moved else next(rest) for d in range(y.ndim)])

@@ -59,7 +59,7 @@ def _sizes(what: str, axis_name: AxisName) -> list[tuple[str, Size]]:
             fix=f"vmap(f, axis_name={unknown[0]!r})",
         )
     if len(set(wanted)) < len(wanted):
-        raise StructureError(f"{what}: a name stands twice in {wanted}")
+        raise StructureError(f"{what}: a name stands twice in {wanted}", fix="name each axis once")
     return [(name, there[name]) for name in wanted]
 
 
@@ -80,7 +80,12 @@ def _each(what: str, f: Callable[[Any], Any], xs: T) -> T:
 
 def _axis(what: str, name: str, axis: int, ndim: int) -> int:
     if type(axis) is not int or not -ndim <= axis < ndim:
-        raise ShapeError(f"{what}: {name} is {axis!r}, of {ndim} axes")
+        raise ShapeError(
+            f"{what}: {name} is {axis!r}, and there are {ndim} axes",
+            fix=f"{name} is an int from 0 to {ndim - 1}"
+            if ndim
+            else "one example is a scalar here: give each an axis, x[None]",
+        )
     return axis % ndim
 
 
@@ -217,14 +222,17 @@ def pshuffle(x: T, axis_name: AxisName, perm: Sequence[int]) -> T:
     """
     n = axis_size(axis_name)
     if sorted(perm) != list(range(n)):
-        raise ShapeError(f"pshuffle: {list(perm)} is no permutation of {n} examples")
+        raise ShapeError(
+            f"pshuffle: {list(perm)} is no permutation of the {n} examples",
+            fix=f"name each of 0 to {n - 1} once; vx.ppermute takes any pairs (from, to)",
+        )
     return ppermute(x, axis_name, list(zip(perm, range(n))))
 
 
 # gather, scatter, exchange -----------------------------------------------------------------------
 
 
-def all_gather(x: Any, axis_name: AxisName, *, axis: int = 0, tiled: bool = False) -> Any:
+def all_gather(x: T, axis_name: AxisName, *, axis: int = 0, tiled: bool = False) -> T:
     """Every example gets what all have, along a new axis; ``tiled`` concatenates along ``axis``.
 
     >>> import verax as vx
@@ -248,8 +256,8 @@ def all_gather(x: Any, axis_name: AxisName, *, axis: int = 0, tiled: bool = Fals
 
 
 def psum_scatter(
-    x: Any, axis_name: AxisName, *, scatter_dimension: int = 0, tiled: bool = False
-) -> Any:
+    x: T, axis_name: AxisName, *, scatter_dimension: int = 0, tiled: bool = False
+) -> T:
     """Example i gets part i of the sum over the examples, along ``scatter_dimension``.
 
     That axis counts the examples and goes; with ``tiled`` it is cut into as many parts and stays.
@@ -272,8 +280,8 @@ def psum_scatter(
 
 
 def all_to_all(
-    x: Any, axis_name: AxisName, split_axis: int, concat_axis: int, *, tiled: bool = False
-) -> Any:
+    x: T, axis_name: AxisName, split_axis: int, concat_axis: int, *, tiled: bool = False
+) -> T:
     """Part i of ``split_axis`` goes to example i, which stacks what it gets along ``concat_axis``.
 
     ``split_axis`` counts the examples and goes, and ``concat_axis`` is new; with ``tiled`` the one
@@ -314,7 +322,9 @@ def _divided(what: str, x: Any, at: int, sizes: list[Size], tiled: bool) -> Any:
         verb = "must divide into" if tiled else "must have size"
         raise ShapeError(
             f"{what}: axis {at} of {x.type} {verb} {product(sizes)}, the number of examples",
-            fix=None if tiled or part is None else "tiled=True",
+            fix="tiled=True gives each example several rows"
+            if not tiled and part is not None
+            else f"pad or cut that axis to {product(sizes)}, or a multiple of it with tiled=True",
         )
     return _reshaped(x, (*shape[:at], *sizes, *((part,) if tiled else ()), *shape[at + 1 :]))
 

@@ -48,7 +48,10 @@ def norm(
         return _vector("norm", y, 2, axes, keepdims)
     if len(axes) == 1:
         if isinstance(ord, str):
-            raise ShapeError(f"norm: {ord!r} is a norm of matrices, got the vectors of {y.type}")
+            raise ShapeError(
+                f"norm: {ord!r} is a norm of matrices, got the vectors of {y.type}",
+                fix="name two axes, axis=(-2, -1), or a norm of vectors: 1, 2, inf",
+            )
         return _vector("norm", y, ord, axes, keepdims)
     if len(axes) == 2:
         return _matrix("norm", y, ord, axes, keepdims)

@@ -16,6 +16,7 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from verax.compiler.backend import backend
+from verax.compiler.ir.aligned import from_right
 from verax.compiler.ir.dtypes import DType, int32
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.op import Op, show_shape
@@ -104,7 +105,11 @@ def dtype_in(x: object, name: str = "asarray") -> DType:
     """The dtype of an array or a NumPy array; DTypeError for what is no operand."""
     if isinstance(x, Value):
         if not is_array(x):
-            raise DTypeError(f"{name} takes arrays, got {x.type}")
+            raise DTypeError(
+                f"{name} takes arrays, got {x.type}",
+                fix="draw from the key first, vx.random.normal(key, shape); vx.random.key_data"
+                " gives its words",
+            )
         return x.dtype
     if is_numpy(x):
         return dtype_of(x.dtype)
@@ -118,7 +123,10 @@ def _no_array(name: str, x: object) -> DTypeError:
             fix="make an array of it first: vx.array(x), or vx.stack(x) for a list of arrays",
         )
     if x is None:
-        return DTypeError(f"{name} takes arrays and scalars, got None")
+        return DTypeError(
+            f"{name} takes arrays and scalars, got None",
+            fix="leave the argument out, or return a value: a function without return gives None",
+        )
     return DTypeError(
         f"{name} takes arrays and scalars, got an object of class {type(x).__name__}",
         fix="convert it first: vx.asarray(x)",
@@ -329,42 +337,80 @@ def broadcast_shapes(*shapes: Shape, name: str = "broadcast_shapes") -> Shape:
 
 def _mismatch(name: str, shapes: Sequence[Shape], at: int) -> ShapeError:
     """The shapes in columns, right-aligned, with a mark under the dimension that differs."""
-    rank = max(map(len, shapes))
-    sizes = list(dict.fromkeys(str(s[at]) for s in shapes if -at <= len(s) and s[at] != 1))
-    rows = [[""] * (rank - len(s)) + [str(n) for n in s] for s in shapes]
-    widths = [max(len(row[i]) for row in rows) for i in range(rank)]
-    lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths)) for row in rows]
-    end = sum(widths[: rank + at + 1]) + 2 * (rank + at)
-    label = [f"operand {k}: " for k in range(len(shapes))]
-    mark = " " * (2 + len(label[-1]) + end - widths[at]) + "^" * widths[at]
+    labels = _PARAMETERS.get((name, len(shapes)))
+    if labels is None:
+        two = "the left", "the right"
+        labels = two if len(shapes) == 2 else tuple([f"operand {k}" for k in range(len(shapes))])
+    met: dict[Size, str] = {}
+    for label, shape in zip(labels, shapes):
+        if -at <= len(shape) and shape[at] != 1:
+            met.setdefault(shape[at], label)
+    (m, first), (n, second) = list(met.items())[:2]
+    where = "the last dimension" if at == -1 else f"dimension {at}"
     return ShapeError(
-        f"{name}: the shapes {', '.join(map(show_shape, shapes))} do not broadcast,"
-        f" dimension {at} is {' and '.join(sizes)}\n"
-        + "\n".join(f"  {head}{line}" for head, line in zip(label, lines))
-        + "\n"
-        + mark,
-        fix="sizes are compared from the right and must agree or be 1:"
-        " insert a dimension (x[:, None]), transpose or reshape",
+        f"{name}: the shapes {', '.join(map(show_shape, shapes))} do not broadcast: {where} is {m}"
+        f" in {first} and {n} in {second}\n"
+        + from_right([(s.removeprefix("the "), t) for s, t in zip(labels, shapes)], [at]),
+        fix=_broadcast_fix(shapes, at),
     )
 
 
-def broadcast_to(x: AnyArray, shape: Iterable[Size], *, name: str = "broadcast_to") -> AnyArray:
-    """x repeated along new dimensions in front and along dimensions of size 1."""
+_PARAMETERS = {
+    ("where", 3): ("the condition", "x1", "x2"),
+    ("clip", 3): ("x", "min", "max"),
+    ("isclose", 2): ("x1", "x2"),
+}  # what the operands of a function are called, where left and right say little
+
+
+def _broadcast_fix(shapes: Sequence[Shape], at: int) -> str:
+    """What would make two shapes broadcast, if one step does."""
+    if len(shapes) == 2:
+        a, b = shapes
+        names = ("left", "right")
+        for name, x, y in ((names[0], a, b), (names[1], b, a)):
+            if len(x) == len(y) == 2 and (x[1], x[0]) == y:
+                return f"transpose one of them: {name}.T"
+            if len(x) == 1 and len(y) > 1 and x[0] == y[-2]:
+                return f"the {name} fits dimension -2: {name}[:, None] puts its elements there"
+    return (
+        "sizes are compared from the right and must agree or be 1: insert a dimension"
+        " (x[:, None]), transpose or reshape"
+    )
+
+
+def broadcast_to(
+    x: AnyArray,
+    shape: Iterable[Size],
+    *,
+    name: str = "broadcast_to",
+    labels: tuple[str, str] = ("from", "to"),
+) -> AnyArray:
+    """x repeated along new dimensions in front and along dimensions of size 1.
+
+    Args:
+        name, labels: what messages call the function, x and what the shape is of.
+    """
     shape, own = tuple(shape), shape_of(x)
     if own == shape:
         return x
-    for op in _repetition(own, shape, name):
+    for op in _repetition(own, shape, name, labels):
         x = apply(op, x)
     return x
 
 
 @lru_cache(4096)
-def _repetition(own: Shape, shape: Shape, name: str) -> tuple[Op, ...]:
+def _repetition(own: Shape, shape: Shape, name: str, labels: tuple[str, str]) -> tuple[Op, ...]:
     """The ops that repeat an array of one shape to another."""
-    if broadcast_shapes(own, shape, name=name) != shape:
+    if not _repeats(own, shape):
+        n = len(own)
+        wrong = [i for i in range(-min(n, len(shape)), 0) if own[i] not in (1, shape[i])]
+        wrong += range(-n, -len(shape))
+        rows = list(zip(labels, (own, shape)))
         raise ShapeError(
-            f"{name}: {show_shape(own)} does not broadcast to {show_shape(shape)}",
-            fix="only dimensions of size 1 are repeated, and new ones stand in front",
+            f"{name}: {show_shape(own)} does not broadcast to {show_shape(shape)}\n"
+            + from_right(rows, wrong),
+            fix="only dimensions of size 1 are repeated, and new ones stand in front: insert one"
+            " (x[:, None]), or sum over those that are too many",
         )
     new = len(shape) - len(own)
     kept = [i for i, n in enumerate(own) if n != 1 or shape[new + i] == 1]
@@ -372,6 +418,12 @@ def _repetition(own: Shape, shape: Shape, name: str) -> tuple[Op, ...]:
     if len(kept) == len(own):
         return (repeat,)
     return Reshape(tuple([own[i] for i in kept])), repeat
+
+
+def _repeats(own: Shape, shape: Shape) -> bool:
+    """Whether one shape is repeated to another: every size stays, or is 1."""
+    n = len(own)
+    return n <= len(shape) and all(k in (1, m) for k, m in zip(own, shape[len(shape) - n :]))
 
 
 def operands(name: str, *xs: ArrayLike, dtype: DTypeLike = None) -> list[AnyArray]:

@@ -89,7 +89,10 @@ def _python_number(name: str, x: Any) -> Any:
         return x
     if is_numpy(x) or isinstance(x, Value):
         return x.item()
-    raise DTypeError(f"{name} takes numbers, got an object of class {type(x).__name__}")
+    raise DTypeError(
+        f"{name} takes numbers, got an object of class {type(x).__name__}",
+        fix="give ints or floats: arange(start, stop, step)",
+    )
 
 
 def _length(start: Any, stop: Any, step: Any) -> Size:
@@ -151,7 +154,9 @@ def linspace(
     Array([0. , 0.5, 1. ], dtype=float32)
     """
     if known_negative(num):
-        raise ShapeError(f"linspace: the number of samples {num} is negative")
+        raise ShapeError(
+            f"linspace: the number of samples {num} is negative", fix="num=50, or 0 for none"
+        )
     of = common_dtype("linspace", [start, stop])
     inner = default_float(of if dtype is None else join_floats(of, dtype_of(dtype)))
     out = _spaced(start, stop, num, endpoint, inner)

@@ -25,9 +25,7 @@ from verax.dsl.lang.promotion import asarray, broadcast_to, convert, scalar
 from verax.dsl.lang.signatures import (
     DT,
     FT,
-    NT,
     ST,
-    WT,
     AnyArray,
     ArrayLike,
     Like,
@@ -152,19 +150,15 @@ def sum(
 ) -> Open[int32_]: ...
 @overload
 def sum(
-    x: Open[NT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> AnyArray: ...
-@overload
-def sum(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike,
+    dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def sum(
-    x: ArrayLike,
+    x: Like[DT],
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,
@@ -210,23 +204,15 @@ def mean(
 ) -> Open[FT]: ...
 @overload
 def mean(
-    x: Open[bool_] | Open[WT],
-    axis: Axes = None,
-    *,
-    keepdims: bool = False,
-    where: ArrayLike | None = None,
-) -> AnyArray: ...
-@overload
-def mean(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike,
+    dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def mean(
-    x: ArrayLike,
+    x: Like[DT],
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,
@@ -286,19 +272,15 @@ def prod(
 ) -> Open[int32_]: ...
 @overload
 def prod(
-    x: Open[NT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
-) -> AnyArray: ...
-@overload
-def prod(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike,
+    dtype: DTypeLike = None,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def prod(
-    x: ArrayLike,
+    x: Like[DT],
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,
@@ -474,6 +456,7 @@ def ordered(name: str, x: AnyArray) -> None:
         raise DTypeError(
             f"{name}: complex numbers have no order, got {x.type}",
             fix=f"{name} of absolute values: vx.{name}(abs(x))",
+            about=name,
         )
 
 
@@ -483,7 +466,9 @@ def not_empty(name: str, x: AnyArray, axes: tuple[int, ...]) -> None:
         if shape_of(x)[d] == 0:
             raise ShapeError(
                 f"{name}: dimension {d} of {x.type} has no elements, and so no {name}",
-                fix="give a value to start from: initial=..." if name in ("max", "min") else None,
+                fix="give a value to start from: initial=..."
+                if name in ("max", "min")
+                else "check the size before: x.size > 0",
             )
 
 

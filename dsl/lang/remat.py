@@ -84,7 +84,9 @@ def _is_argument(f: object, n: int, args: tuple[Any, ...]) -> bool:
         return True
     raise StructureError(
         f"checkpoint of {describe(f)}: static_argnums names argument {n},"
-        f" and the call has {len(args)} positional arguments"
+        f" and the call has {len(args)} positional"
+        f" argument{'s' * (len(args) != 1)}",
+        fix="pass it by position, or name an argument that the call has",
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Poly
 from verax.compiler.ops.slicing import Concatenate, Slice
@@ -70,8 +71,15 @@ def _reversed(xs: Leaves, axes: Sequence[int]) -> Leaves:
 def _check_lengths(xs: Leaves, axes: Sequence[int], tree: TreeDef) -> None:
     sizes = {shape_of(x)[d] for x, d in zip(xs, axes)}
     if len(sizes) > 1:
-        rows = [f"    elems{p}: {x.type}" for p, x in zip(tree.paths(), xs)]
-        raise ShapeError("associative_scan: the lengths differ\n" + "\n".join(rows))
+        rows = [
+            row(f"elems{p}", x.type, [i - d for i in range(x.ndim)])
+            for p, x, d in zip(tree.paths(), xs, axes)
+        ]
+        raise ShapeError(
+            f"associative_scan: the lengths {', '.join(map(str, sizes))} along the scanned axis"
+            " differ\n" + aligned(rows, [0]),
+            fix="all leaves are scanned together: cut or pad them to one length",
+        )
     for n in sizes:
         if isinstance(n, Poly):
             raise UnknownSizeError(

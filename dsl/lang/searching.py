@@ -84,7 +84,9 @@ def searchsorted(
             f"searchsorted takes a sorted vector, got {x.type}", fix="vx.vmap(vx.searchsorted)"
         )
     if side not in ("left", "right"):
-        raise ShapeError(f"searchsorted: side is 'left' or 'right', got {side!r}")
+        raise ShapeError(
+            f"searchsorted: side is {side!r}, which is unknown", fix="side='left' or 'right'"
+        )
     if method is not None and method not in _SEARCHES:
         raise ShapeError(
             f"searchsorted: {method!r} is no method", fix='method="scan", "compare_all" or "sort"'
@@ -270,7 +272,10 @@ def unique(x: ArrayLike, *, size: int | None = None, fill_value: ArrayLike | Non
         indices, inverse, counts = others
         return Unique(values, indices, reshaped(inverse, shape_of(y)), counts)
     if y.type.size == 0:
-        raise ShapeError(f"unique: {y.type} has no elements to fill {show_shape((size,))} with")
+        raise ShapeError(
+            f"unique: {y.type} has no elements to fill {show_shape((size,))} with",
+            fix="check the size before: x.size > 0",
+        )
     fill = () if fill_value is None else (convert(asarray(fill_value), y.dtype),)
     return Unique(*fused_all(_unique, size, y, *fill))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from verax.compiler.ir.aligned import from_left
 from verax.compiler.ir.dtypes import int32, int64
 from verax.compiler.ir.errors import ShapeError
 from verax.dsl.lang.fused import fused
@@ -68,7 +69,11 @@ def segment_min(
 def _segments(name: str, kind: Kind, data: ArrayLike, ids: ArrayLike, n: int) -> AnyArray:
     x, i = asarray(data, name=name), index_array(name, ids)
     if i.ndim != 1 or not x.ndim or shape_of(x)[0] != shape_of(i)[0]:
-        raise ShapeError(f"{name} takes one id per row, got the rows {x.type} and the ids {i.type}")
+        raise ShapeError(
+            f"{name} takes one id per row, got the data {x.type} and the segment_ids {i.type}\n"
+            + from_left([("data", x.type), ("segment_ids", i.type)], [0]),
+            fix="segment_ids is a vector as long as the first axis of data",
+        )
     return fused(_reduce_segments, (kind, n), x, i)
 
 

@@ -47,6 +47,11 @@ def shard(x: T, mesh: Mesh, p: P | Sequence[Entry] | Any) -> T:
     P('data')
     """
     leaves, tree = flatten(x)
+    if isinstance(p, (list, tuple)) and not isinstance(p, P) and all(_is_entry(q) for q in p):
+        raise StructureError(
+            f"shard: the layout is the {type(p).__name__} {p!r}, not a P",
+            fix=f"P({', '.join(map(repr, p))})",
+        )
     wanted = broadcast(p, tree, "shard")
     for q, path in zip(wanted, tree.paths()):
         if not isinstance(q, P):
@@ -55,6 +60,11 @@ def shard(x: T, mesh: Mesh, p: P | Sequence[Entry] | Any) -> T:
             )
     out: T = build(tree, [_one(leaf, mesh, q) for leaf, q in zip(leaves, wanted)])
     return out
+
+
+def _is_entry(q: object) -> bool:
+    """Whether q says how one dimension is cut: no axis, one, or several."""
+    return q is None or isinstance(q, str) or (type(q) is tuple and all(map(_is_entry, q)))
 
 
 def place(x: A, where: Spec | None) -> A:

@@ -32,7 +32,10 @@ def steps(name: str, what: str, given: Steps | None, n: int) -> tuple[int, ...]:
             fix="give one number for each dimension, or a single one for all",
         )
     if any(k < 1 for k in out):
-        raise ShapeError(f"{name}: {what} = {out}, but each must be 1 or more")
+        raise ShapeError(
+            f"{name}: {what} = {out}, but each must be 1 or more",
+            fix="1 moves the window by one element, or leaves no holes in it",
+        )
     return out
 
 
@@ -107,7 +110,10 @@ def _pair(name: str, row: int | Sequence[int]) -> tuple[int, int]:
     if not isinstance(row, Sequence):
         return index(row), index(row)
     if len(row) != 2:
-        raise ShapeError(f"{name}: padding {tuple(row)} is no pair (low, high)")
+        raise ShapeError(
+            f"{name}: padding {tuple(row)} is no pair (low, high)",
+            fix="give two numbers per dimension: [(1, 1), (0, 2)]",
+        )
     return index(row[0]), index(row[1])
 
 
@@ -116,7 +122,9 @@ def _check_fits(along: str, length: Size, reach: Size, low: Size, high: Size) ->
     if not isinstance(room, int) or not isinstance(reach, int) or room >= reach > 0:
         return
     if reach == 0:
-        raise ShapeError(f"{along} the window has no element")
+        raise ShapeError(
+            f"{along} the window has no element", fix="give a window of 1 element or more"
+        )
     raise ShapeError(
         f"{along} the window spans {reach}, but the padded operand has only {max(room, 0)}"
         f" ({length} + {low} + {high})",

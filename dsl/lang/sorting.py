@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from verax.compiler.ir.aligned import differing, from_left
 from verax.compiler.ir.dtypes import int32
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Poly
@@ -96,9 +97,16 @@ def _sort(op: Sort, x: AnyArray) -> AnyArray:
 def _sort_together(
     xs: list[AnyArray], axis: int | None, descending: bool | Sequence[bool], n: int
 ) -> list[AnyArray]:
-    for y in xs[1:]:
+    for k, y in enumerate(xs[1:], 1):
         if shape_of(y) != shape_of(xs[0]):
-            raise ShapeError(f"sort: {xs[0].type} and {y.type} differ in shape")
+            raise ShapeError(
+                f"sort: operand 0 and operand {k} differ in shape\n"
+                + from_left(
+                    [("operand 0", xs[0].type), (f"operand {k}", y.type)],
+                    differing([shape_of(xs[0]), shape_of(y)]),
+                ),
+                fix="what is sorted together has one shape: vx.broadcast_arrays",
+            )
     if not 1 <= n <= len(xs):
         raise ShapeError(
             f"sort: {n} of {len(xs)} operands cannot be the keys", fix=f"num_keys={len(xs)}"
@@ -112,7 +120,10 @@ def _turned(descending: bool | Sequence[bool], n: int) -> tuple[int, ...]:
     """Which of n keys descend."""
     each = [descending] * n if isinstance(descending, bool) else list(descending)
     if len(each) != n:
-        raise ShapeError(f"sort: descending says {len(each)} times of {n} keys whether they do")
+        raise ShapeError(
+            f"sort: descending has {len(each)} entries for {n} keys",
+            fix="give one bool for all keys, or one per key",
+        )
     return tuple([k for k, d in enumerate(each) if d])
 
 
@@ -150,7 +161,9 @@ def lexsort(keys: Sequence[ArrayLike], axis: int = -1) -> Array[int32_, *tuple[A
     """The positions that sort by several keys; the last key counts first, as in NumPy."""
     ys = broadcast_arrays(*keys)
     if not ys:
-        raise ShapeError("lexsort needs at least one key")
+        raise ShapeError(
+            "lexsort needs at least one key, got none", fix="vx.lexsort([second, first])"
+        )
     axis = axis_of("lexsort", axis, ys[0].type)
     return fused(_argsort, Sort(axis, len(ys)), *ys[::-1])
 
@@ -179,7 +192,10 @@ def top_k(x: ArrayLike, k: int, axis: int = -1, *, largest: bool = True) -> TopK
     ordered("top_k", y)
     n = shape_of(y)[axis]
     if index(k) < 0 or (isinstance(n, int) and k > n):
-        raise ShapeError(f"top_k: dimension {axis} of {y.type} has {n} elements, not {k}")
+        raise ShapeError(
+            f"top_k: dimension {axis} of {y.type} has {n} elements, not {k}",
+            fix=f"k is 0 to {n}: min(k, {n}); axis= says which dimension",
+        )
     return TopK(*fused_all(_top_k, TopKOp(axis, index(k), largest), y))
 
 
@@ -206,4 +222,9 @@ def _check_kth(name: str, x: ArrayLike, kth: int, axis: int | None) -> None:
     y, axis = _line(name, x, axis)
     n = shape_of(y)[axis]
     if not isinstance(n, Poly) and not -n <= index(kth) < n:
-        raise ShapeError(f"{name}: dimension {axis} of {y.type} has no element {kth}")
+        raise ShapeError(
+            f"{name}: dimension {axis} of {y.type} has no element {kth}",
+            fix=f"kth is 0 to {n - 1}, or {-n} to -1 from the end"
+            if n
+            else "there is nothing to order",
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args, overload
 
-from verax.compiler.ir.dtypes import bool_, int32, real_of
+from verax.compiler.ir.dtypes import int32, real_of
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Poly
 from verax.compiler.ops.arithmetic import CEIL, FLOOR, REAL, ROUND_EVEN
@@ -28,10 +28,8 @@ from verax.dsl.lang.manipulation import atleast_2d, matrix_transpose, permuted, 
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, is_array, scalar
 from verax.dsl.lang.reductions import Over, accumulator, counted, mask_of, masked, ordered, total
 from verax.dsl.lang.signatures import (
-    CT,
     FT,
     RF,
-    WT,
     AnyArray,
     ArrayLike,
     Like,
@@ -102,7 +100,7 @@ def var(
 ) -> Open[RF]: ...
 @overload
 def var(
-    x: Open[bool_] | Open[WT] | Open[CT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -111,7 +109,7 @@ def var(
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def var(
-    x: ArrayLike,
+    x: Like[FT],
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -176,7 +174,7 @@ def std(
 ) -> Open[RF]: ...
 @overload
 def std(
-    x: Open[bool_] | Open[WT] | Open[CT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -185,7 +183,7 @@ def std(
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def std(
-    x: ArrayLike,
+    x: Like[FT],
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -248,7 +246,10 @@ def cov(
 def _variables(x: ArrayLike, rowvar: bool) -> AnyArray:
     v = floating("cov", x)
     if v.ndim > 2:
-        raise ShapeError(f"cov takes vectors and matrices, got {v.type}")
+        raise ShapeError(
+            f"cov takes vectors and matrices, got {v.type}",
+            fix="vx.vmap(vx.cov) takes a batch of matrices",
+        )
     return matrix_transpose(v) if v.ndim == 2 and not rowvar else atleast_2d(v)
 
 
@@ -366,7 +367,10 @@ def _quantile(
         )
     n = over.elements(shape_of(y))
     if n == 0:
-        raise ShapeError(f"{name}: there are no elements in {y.type}")
+        raise ShapeError(
+            f"{name}: there are no elements in {y.type}, and so no {name}",
+            fix="check the size before: x.size > 0",
+        )
     how = _How(over, method, nan)
     if nan or is_array(q) or isinstance(n, Poly):
         return fused(_computed, how, y, convert(asarray(q, name=name), accumulator(y.dtype)))

@@ -206,7 +206,10 @@ def replace(x: T, /, **changes: Any) -> T:
     """
     cls: Any = type(x)
     if not is_struct(cls):
-        raise StructureError(f"replace needs a struct, got a {cls.__name__}")
+        raise StructureError(
+            f"replace needs a struct, got a {cls.__name__}",
+            fix="decorate its class with @vx.struct",
+        )
     names = [f.name for f in attrs.fields(cls)]
     unknown = [n for n in changes if n not in names]
     if unknown:

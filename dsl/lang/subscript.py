@@ -199,7 +199,8 @@ def _items(t: ArrayType, index: tuple[Any, ...]) -> list[_Item]:
     used = sum([_dims_of(x) for x in index])
     if used > t.ndim:
         raise IndexingError(
-            f"{used} indices for {t}, which has {t.ndim} dimension{'s' * (t.ndim != 1)}"
+            f"{used} indices for {t}, which has {t.ndim} dimension{'s' * (t.ndim != 1)}",
+            fix=f"give {t.ndim} at most" if t.ndim else "a scalar has none: take it as it is",
         )
     rests = [k for k, x in enumerate(index) if x is Ellipsis]
     if len(rests) > 1:
@@ -263,7 +264,9 @@ def _no_index(x: object) -> IndexingError:
         got = f"a NumPy array of {x.dtype}"
     return IndexingError(
         f"an index is an int, a slice, None, ... or an array of ints or bools, got {got}",
-        fix="convert it first: i.astype(vx.int32)" if is_array(x) or is_numpy(x) else None,
+        fix="convert it first: i.astype(vx.int32)"
+        if is_array(x) or is_numpy(x)
+        else "fields of a tree are picked before: params['w'][i]; int(i) makes an int of a number",
     )
 
 
@@ -326,7 +329,8 @@ def _check_mask(shape: tuple[int, ...], t: ArrayType, dim: int) -> None:
         at = str(dim) if len(shape) == 1 else f"{dim} to {dim + len(shape) - 1}"
         raise IndexingError(
             f"a mask of shape {list(shape)} does not fit dimension{'s' * (len(shape) != 1)} {at}"
-            f" of {t}"
+            f" of {t}",
+            fix="a mask has the sizes of the dimensions that it selects from",
         )
 
 
@@ -346,7 +350,9 @@ def _literal(i: Size, t: ArrayType, dim: int) -> Size:
         raise IndexingError(
             f"index {i} is out of range for dimension {dim} of {t}, which has"
             f" {n} element{'s' * (n != 1)}",
-            fix=f"it has the positions 0 to {n - 1}, or {-n} to -1 from the end" if n else None,
+            fix=f"it has the positions 0 to {n - 1}, or {-n} to -1 from the end"
+            if n
+            else "check the size before: x.size > 0",
         )
     return at
 
@@ -357,7 +363,9 @@ def _part(s: slice, n: Size, t: ArrayType) -> tuple[Part | None, bool]:
         return None, False
     step = 1 if s.step is None else integer(s.step)
     if step == 0:
-        raise IndexingError(f"a slice of {t} has step 0")
+        raise IndexingError(
+            f"a slice of {t} has step 0", fix="1 takes every element, -1 goes backwards"
+        )
     if isinstance(n, Poly) or isinstance(s.start, Poly) or isinstance(s.stop, Poly):
         start, stop = _bounds(s, n, step)
         count = stop - start if step > 0 else start - stop

@@ -107,7 +107,10 @@ def reduce(f: Callable[[Any, Any], Any], tree: Tree, initial: Any = _UNKNOWN) ->
     rest = iter(leaves(tree))
     out = next(rest, _UNKNOWN) if initial is _UNKNOWN else initial
     if out is _UNKNOWN:
-        raise StructureError("reduce of a tree without leaves needs an initial value")
+        raise StructureError(
+            "tree.reduce of a tree without leaves needs an initial value",
+            fix="vx.tree.reduce(f, tree, 0.0)",
+        )
     for x in rest:
         out = f(out, x)
     return out

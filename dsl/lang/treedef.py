@@ -274,7 +274,9 @@ def register(
         build: the instance from (aux, children), without looking at the children.
     """
     if NODES.get(cls) is not None:
-        raise StructureError(f"{cls.__name__} is registered as a container already")
+        raise StructureError(
+            f"{cls.__name__} is registered as a container already", fix="register a class once"
+        )
 
     def show(_: Any, texts: Sequence[str]) -> str:
         return f"{cls.__name__}({_comma(texts)})"
@@ -367,7 +369,10 @@ def unflatten(treedef: TreeDef, leaves: Iterable[Any]) -> Tree:
     """The tree of this structure with these leaves."""
     leaves = list(leaves)
     if len(leaves) != treedef.n_leaves:
-        raise StructureError(f"{treedef} has {treedef.n_leaves} leaves, got {len(leaves)}")
+        raise StructureError(
+            f"tree.unflatten: {treedef} has {treedef.n_leaves} leaves, got {len(leaves)}",
+            fix="give the leaves that vx.tree.leaves(tree) lists, in their order",
+        )
     return build(treedef, leaves)
 
 
@@ -516,6 +521,15 @@ def _lengths(a: TreeDef, b: TreeDef) -> str:
     return f"{_kind(a)}, and {_kind(b)}: {'; '.join(said)}"
 
 
+def _structure_fix(names: tuple[str, str], path: Path) -> str:
+    where = f" at {path}" if path else ""
+    if names == ("takes", "gives"):
+        return f"give{where} what comes in, in the same order and with the same keys"
+    if names[1] in ("tangent", "tangents", "cotangent", "cotangents"):
+        return f"give one leaf per leaf of the {names[0]}{where}; None stands for zero"
+    return f"build both{where} in one way: the same containers, keys and lengths"
+
+
 def mismatch(
     what: str, a: TreeDef, b: TreeDef, names: tuple[str, str] = ("first", "second")
 ) -> StructureError:
@@ -526,4 +540,4 @@ def mismatch(
     width = max(len(n) for n in names)
     lines = [f"{what}: the trees differ at {path or 'the root'}: {text}"]
     lines += [f"    {n + ':':{width + 1}} {t}" for n, t in zip(names, (a, b))]
-    return StructureError("\n".join(lines))
+    return StructureError("\n".join(lines), fix=_structure_fix(names, path))

@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
+from verax.compiler.ir.aligned import differing, from_left
 from verax.compiler.ir.dtypes import bool_, int32
 from verax.compiler.ir.errors import DTypeError, IndexingError, ShapeError
-from verax.compiler.ir.op import Op, show_shape
-from verax.compiler.ir.sizes import Shape, Size
+from verax.compiler.ir.op import Op
+from verax.compiler.ir.sizes import Shape, Size, known_negative
 from verax.compiler.ir.types import ArrayType
 from verax.compiler.ops.arithmetic import MAX, MIN
 from verax.compiler.ops.contract import broadcast as broadcast_op
@@ -230,10 +231,16 @@ def _where(kind: Kind, x: AnyArray, v: AnyArray, mask: AnyArray) -> AnyArray:
     """A mask needs no positions where the value does not depend on them."""
     shape = shape_of(x)
     if shape_of(mask) != shape[: mask.ndim]:
-        raise IndexingError(f"the mask {mask.type} does not fit the first dimensions of {x.type}")
+        rows = [("x", x.type), ("mask", mask.type)]
+        wrong = differing([shape[: mask.ndim], shape_of(mask)])
+        raise IndexingError(
+            f"the mask {mask.type} does not fit the first dimensions of {x.type}\n"
+            + from_left(rows, wrong),
+            fix="a mask has the sizes of the dimensions that it selects from",
+        )
     if mask.ndim < x.ndim:
         mask = apply(broadcast_op(shape, range(mask.ndim)), mask)
-    v = broadcast_to(v, shape, name=f"x.at[mask].{kind}")
+    v = broadcast_to(v, shape, name=f"x.at[mask].{kind}", labels=("value", "x"))
     return apply(SELECT, mask, _combined(kind, x, v), x)
 
 
@@ -263,7 +270,7 @@ def _fitted(kind: Kind, value: AnyArray, shape: Shape) -> AnyArray:
     extra = len(own) - len(shape)
     if extra > 0 and own[:extra] == (1,) * extra:
         value = reshaped(value, own[extra:])
-    return broadcast_to(value, shape, name=f"x.at[...].{kind}")
+    return broadcast_to(value, shape, name=f"x.at[...].{kind}", labels=("value", "x[...]"))
 
 
 def _scattered(
@@ -405,7 +412,11 @@ def dynamic_update_slice(
     )
     if not fits:
         raise ShapeError(
-            f"dynamic_update_slice: an update of shape {show_shape(part)} does not lie in {x.type}",
+            f"dynamic_update_slice: the update {v.type} does not lie in x, {x.type}\n"
+            + from_left(
+                [("x", x.type), ("update", v.type)],
+                [d for d, (m, n) in enumerate(zip(part, own)) if known_negative(n - m)],
+            ),
             fix="the update has the rank of x, and no dimension larger than x has",
         )
     return fused(_dynamic_update, None, x, v, *places)

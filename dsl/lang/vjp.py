@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
+from verax.compiler.ir.aligned import differing, from_left
 from verax.compiler.ir.errors import DerivativeError, StructureError
 from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import ArrayType, Type, has_tangent
@@ -117,8 +118,14 @@ def tangents_for(
         elif not is_array(x):
             x = as_argument(x, lambda name=name: name)  # type: ignore[misc]
         if x.type.bare is not t.bare:
+            other = names[1].removesuffix("s")
+            rows = [(f"{names[0]}{path}", t), (name, x.type)]
             raise DerivativeError(
-                f"{what}: {name} is {x.type}, and {names[0]}{path} is {t}; both have one type"
+                f"{what}: {name} is {x.type}, and {names[0]}{path} is {t}; both have one type\n"
+                + from_left(rows, differing([t.shape, x.type.shape])),
+                fix=f"vx.ones_like(y) makes a {other} of the type of y"
+                if x.type.shape != t.shape
+                else f"convert it: .astype(vx.{t.dtype.__name__})",
             )
         out.append(x)
     return out

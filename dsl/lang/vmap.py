@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, overload
 
+from verax.compiler.ir.aligned import Row, aligned, row
 from verax.compiler.ir.errors import ShapeError, StructureError
 from verax.compiler.ir.sizes import Size
 from verax.compiler.ops.contract import permute
@@ -22,7 +23,14 @@ from verax.dsl.lang.key import Key, swap_axes
 from verax.dsl.lang.promotion import scalar_class
 from verax.dsl.lang.scope import describe
 from verax.dsl.lang.signatures import Transformed
-from verax.dsl.lang.stage import argument_path, as_argument, spend_inputs, spend_results, stage
+from verax.dsl.lang.stage import (
+    argument_path,
+    as_argument,
+    kind_of,
+    spend_inputs,
+    spend_results,
+    stage,
+)
 from verax.dsl.lang.treedef import TreeDef, broadcast, build, flatten
 from verax.dsl.lang.value import Value, apply, invoke
 from verax.dsl.lang.weak import strong
@@ -102,7 +110,8 @@ class Mapped:
             x = strong(x)  # type: ignore[arg-type]
         if type(axis) is not int:
             raise StructureError(
-                f"vmap: in_axes has {axis!r} for {self.path(i)}, not an int or None"
+                f"vmap: in_axes has {axis!r} for {self.path(i)}, not an int or None",
+                fix="0 maps the first axis; None shares the argument; a tuple has one entry each",
             )
         if not -x.ndim <= axis < x.ndim:
             raise ShapeError(
@@ -123,14 +132,27 @@ class Mapped:
                 fix="map an argument (in_axes=0), or give axis_size",
             )
         if len(found) > 1:
-            lines = [f"    {self.path(i)}: axis {a} has size {n}" for i, a, n in sizes]
-            if axis_size is not None:
-                lines.append(f"    axis_size: {axis_size}")
-            raise ShapeError(
-                f"vmap of {describe(self.f)}: the mapped axes have different sizes\n"
-                + "\n".join(lines)
-            )
+            raise self._uneven(sizes, axis_size)
         return found[0]
+
+    def _uneven(self, sizes: Sequence[tuple[int, int, Size]], axis_size: Size | None) -> ShapeError:
+        """The arguments as they were given, their mapped axes under each other."""
+        rows: list[Row] = []
+        met: dict[Size, str] = {}
+        for i, axis, n in sizes:
+            t = kind_of(self.leaves[i])[0]
+            keys = [d - axis for d in range(t.ndim)]
+            rows.append(row(self.path(i), t, keys))
+            met.setdefault(n, f"axis {axis} of {self.path(i)}")
+        if axis_size is not None:
+            rows.append(row("axis_size", (axis_size,), (0,)))
+            met.setdefault(axis_size, "axis_size")
+        (m, first), (n, second) = list(met.items())[:2]
+        return ShapeError(
+            f"vmap of {describe(self.f)}: the mapped axes have different sizes, {m} in {first} and"
+            f" {n} in {second}\n" + aligned(rows, [0]),
+            fix="in_axes says which axis of each argument counts the examples; None shares it",
+        )
 
     def call(self, *inputs: Any) -> Any:
         """The function of the inputs alone."""
@@ -231,7 +253,9 @@ def vmap(
     """
 
     if axis_name is not None and not isinstance(axis_name, str):
-        raise StructureError(f"vmap: axis_name is {axis_name!r}, not a string")
+        raise StructureError(
+            f"vmap: axis_name is {axis_name!r}, not a string", fix="vmap(f, axis_name='i')"
+        )
 
     def vmap_f(*args: Any, **kwargs: Any) -> Any:
         m = Mapped(f, args, kwargs, in_axes, axis_size)
@@ -268,6 +292,7 @@ def _put_back(y: Any, axis: Any, mapped: bool, f: object, tree: TreeDef, i: int)
     if type(axis) is not int or not -y.ndim <= axis < y.ndim:
         raise ShapeError(
             f"vmap of {describe(f)}: out_axes puts the axis at {axis!r} of the"
-            f" result{tree.paths()[i]}, which has {y.ndim} axes"
+            f" result{tree.paths()[i]}, which has {y.ndim} axes with it",
+            fix=f"out_axes=0 to out_axes={y.ndim - 1}, or a tree of them like the result",
         )
     return move_axis(y, 0, axis % y.ndim)

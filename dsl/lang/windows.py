@@ -107,7 +107,9 @@ def reduced(
     if x.dtype.kind not in MONOIDS[kind]:
         raise DTypeError(
             f"{name}: {kind} takes {' or '.join(MONOIDS[kind])} operands, got {x.type}",
-            fix="convert the operand first: x.astype(vx.int32)" if x.dtype.is_bool else None,
+            fix="convert the operand first: x.astype(vx.int32)"
+            if x.dtype.is_bool
+            else "take a real number of each: abs(x), x.real or x.imag",
         )
     sizes = tuple(map(index, window))
     if len(sizes) != x.ndim:

@@ -6,9 +6,10 @@ vector if it has rank 1, else matrices (NumPy 2); batches in front broadcast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+from verax.compiler.ir.aligned import aligned, from_left, row
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Shape
 from verax.compiler.ops.arithmetic import CONJ
@@ -39,16 +40,37 @@ def square_matrices(name: str, x: ArrayLike) -> AnyArray:
 
 def check_matrices(name: str, x: AnyArray) -> AnyArray:
     if x.ndim < 2:
-        fix = "give it two dimensions: x[:, None] is one column, x[None, :] one row"
-        raise ShapeError(f"{name} takes matrices, got {x.type}", fix=fix if x.ndim else None)
+        raise ShapeError(
+            f"{name} takes matrices, got {x.type}",
+            fix="give it two dimensions: x[:, None] is one column, x[None, :] one row"
+            if x.ndim
+            else "a scalar is no matrix: x[None, None]",
+        )
     return x
 
 
 def check_square(name: str, x: AnyArray) -> AnyArray:
     m, n = shape_of(check_matrices(name, x))[-2:]
     if m != n:
-        raise ShapeError(f"{name} takes square matrices, got {x.type}")
+        k = x.ndim
+        raise ShapeError(
+            f"{name} takes square matrices, got {x.type}: {m} rows and {n} columns\n"
+            + from_left([("x", x.type)], (k - 2, k - 1)),
+            fix=_SQUARE.get(name, "x @ x.mT and x.mT @ x are square; or cut it: x[..., :n, :n]"),
+        )
     return x
+
+
+_SQUARE = {
+    "inv": "vx.linalg.pinv inverts matrices of any shape",
+    "solve": "vx.linalg.lstsq solves with matrices of any shape",
+    "eig": "vx.linalg.svd decomposes matrices of any shape",
+    "eigh": "vx.linalg.svd decomposes matrices of any shape",
+    "eigvals": "vx.linalg.svdvals takes matrices of any shape",
+    "eigvalsh": "vx.linalg.svdvals takes matrices of any shape",
+    "cholesky": "x @ x.mT is square; of a matrix of data it is positive (semi)definite",
+    "cond": "p=2 takes matrices of any shape",
+}
 
 
 def floats(name: str, *xs: ArrayLike) -> list[AnyArray]:
@@ -82,9 +104,15 @@ def system(name: str, parts: Sequence[AnyArray], ranks: Sequence[int], b: AnyArr
     rhs = reshaped(b, (*shape_of(b), 1)) if vector else b
     if rhs.ndim < 2 or shape_of(rhs)[-2] != n:
         columns = b.ndim > 1 and shape_of(b)[-1] == n
+        left = row("a" if ranks[0] == 2 else "d", parts[0].type, _keys(parts[0].ndim, ranks[0]))
+        right = row("b", b.type, ("n",) if vector else _keys(b.ndim, 2, "nk"))
+        count = shape_of(rhs)[-2] if rhs.ndim > 1 else "none"
         raise ShapeError(
-            f"{name}: {parts[0].type} needs right-hand sides [{n}] or [...,{n},k], got {b.type}",
-            fix="a batch of vectors is a batch of columns: b[..., None]" if columns else None,
+            f"{name}: a has {n} rows and b has {count}: b is [{n}] or [...,{n},k]\n"
+            + aligned([left, right], ["n"]),
+            fix="a batch of vectors is a batch of columns: b[..., None]"
+            if columns
+            else f"give b {n} rows: one vector [{n}], or columns [{n},k]",
         )
     batches = [shape_of(x)[: x.ndim - rank] for x, rank in zip(parts, ranks)]
     batch = broadcast_shapes(*batches, shape_of(rhs)[:-2], name=name)
@@ -94,6 +122,12 @@ def system(name: str, parts: Sequence[AnyArray], ranks: Sequence[int], b: AnyArr
     solution = shape_of(rhs)[-2:]
     shape = (*batch, n) if vector else (*batch, *solution)
     return System(fitted, broadcast_to(rhs, (*batch, *solution)), shape)
+
+
+def _keys(ndim: int, rank: int, names: str = "mn") -> tuple[Hashable, ...]:
+    """The columns of a batch of matrices, or of vectors."""
+    inner = names if rank == 2 else "n"
+    return (*range(rank - ndim, 0), *inner[max(0, rank - ndim) :])
 
 
 def transposed(x: AnyArray) -> AnyArray:

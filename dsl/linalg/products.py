@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import index
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Size
 from verax.dsl.lang.contraction import Labels, contract, factors_of
@@ -57,7 +58,10 @@ def multi_dot(xs: Sequence[ArrayLike]) -> AnyArray:
     [2.0, 2.0, 2.0]
     """
     if len(xs) < 2:
-        raise ShapeError(f"multi_dot takes two matrices or more, got {len(xs)}")
+        raise ShapeError(
+            f"multi_dot takes two matrices or more, got {len(xs)}",
+            fix="vx.linalg.multi_dot([x, y, z])",
+        )
     ys = factors_of("multi_dot", *xs)
     last = len(ys) - 1
     labels: list[Labels] = []
@@ -65,7 +69,8 @@ def multi_dot(xs: Sequence[ArrayLike]) -> AnyArray:
         if y.ndim != 2 and not (y.ndim == 1 and i in (0, last)):
             raise ShapeError(
                 f"multi_dot: operand {i} is {y.type}, expected a matrix"
-                + (" or a vector" if i in (0, last) else "")
+                + (" or a vector" if i in (0, last) else ""),
+                fix="vx.matmul and @ take batches" if y.ndim > 2 else "give it two dimensions",
             )
         labels.append((i, i + 1) if y.ndim == 2 else (1,) if i == 0 else (last,))
         if i:
@@ -78,8 +83,17 @@ def _check_pair(i: int, x: AnyArray, y: AnyArray) -> None:
     m, n = shape_of(x)[-1], shape_of(y)[0]
     if m != n:
         raise ShapeError(
-            f"multi_dot: operand {i - 1} is {x.type} and operand {i} is {y.type}: "
-            f"{m} columns, but {n} rows"
+            f"multi_dot: operand {i - 1} has {m} columns, and operand {i} has {n} rows\n"
+            + aligned(
+                [
+                    row(f"operand {i - 1}", x.type, "mk"[-x.ndim :]),
+                    row(f"operand {i}", y.type, "kn"[: y.ndim]),
+                ],
+                "k",
+            ),
+            fix="transpose the second: y.T"
+            if y.ndim == 2 and m == shape_of(y)[1]
+            else "what follows must have as many rows as what stands before has columns",
         )
 
 
@@ -94,7 +108,10 @@ def block_diag(*xs: ArrayLike) -> AnyArray:
     blocks = []
     for i, y in enumerate(ys):
         if y.ndim > 2:
-            raise ShapeError(f"block_diag: operand {i} is {y.type}, expected a matrix")
+            raise ShapeError(
+                f"block_diag: operand {i} is {y.type}, expected a matrix",
+                fix="vx.vmap(vx.linalg.block_diag) takes batches",
+            )
         blocks.append(reshaped(y, (*(1,) * (2 - y.ndim), *shape_of(y))))
     return fused(_block_diag, None, *blocks)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from verax.compiler.ir.aligned import aligned, row
 from verax.compiler.ir.dtypes import int32, real_of
 from verax.compiler.ir.errors import ShapeError, UnknownSizeError
 from verax.compiler.ir.sizes import Poly
@@ -97,7 +98,10 @@ def cond(x: ArrayLike, p: Order = None) -> AnyArray:
     if p in (None, 2, -2):
         y = matrices("cond", x)
         if 0 in shape_of(y)[-2:]:
-            raise ShapeError(f"cond: {y.type} is empty, and has no singular values")
+            raise ShapeError(
+                f"cond: {y.type} is empty, and has no singular values",
+                fix="give matrices of one row and one column or more",
+            )
         return fused(_ratio, p == -2, y)
     y = square_matrices("cond", x)
     return matrix_norm(y, ord=p) * matrix_norm(inv(y), ord=p)
@@ -135,7 +139,15 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: float | None = None) -> LstsqResult
     u = matrices("lstsq", u)
     rows = shape_of(v)[-1 if v.ndim == 1 else -2] if v.ndim else None
     if rows != shape_of(u)[-2]:
-        raise ShapeError(f"lstsq: {u.type} and {v.type} differ in the number of rows")
+        m = shape_of(u)[-2]
+        keys = [(*range(2 - u.ndim, 0), "m", "n"), ("m",) if v.ndim == 1 else ()]
+        if v.ndim > 1:
+            keys[1] = (*range(2 - v.ndim, 0), "m", "k")
+        raise ShapeError(
+            f"lstsq: a has {m} rows and b has {rows if v.ndim else 'none'}\n"
+            + aligned([row("a", u.type, keys[0]), row("b", v.type, keys[1])], ["m"]),
+            fix=f"give b {m} rows: one vector [{m}], or columns [{m},k]",
+        )
     return LstsqResult(*fused_all(_lstsq, _cutoff("lstsq", u, rcond), u, v))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from verax.compiler.ir.aligned import from_right
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ops.polar import Polar
 from verax.compiler.ops.sylvester import Sqrtm, Sylvester
@@ -53,8 +54,9 @@ def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> AnyArray:
     m, n = (shape_of(check_square(name, x))[-1] for x in (u, v))
     if shape_of(w)[-2:] != (m, n):
         raise ShapeError(
-            f"{name}: {u.type} and {v.type} need a right side of {m} rows and {n} columns, "
-            f"got {w.type}"
+            f"{name}: a and b need a q of {m} rows and {n} columns, got {w.type}\n"
+            + from_right([("a", u.type), ("b", v.type), ("q", w.type)], (-2, -1)),
+            fix=f"a @ x + x @ b == q with x and q of [{m},{n}]",
         )
     batch = broadcast_shapes(*[shape_of(x)[:-2] for x in (u, v, w)], name=name)
     return fused(

@@ -47,7 +47,10 @@ def rotary(x: Array[RF, *Ds, N, M, K], *, base: float = 10000.0) -> Array[RF, *D
     """
     length, size = x.shape[-3], x.shape[-1]
     if size % 2:
-        raise ShapeError(f"rotary needs an even head size, got {size} in {x.type}")
+        raise ShapeError(
+            f"rotary needs an even head size, got {size} in {x.type}",
+            fix="its features are turned in pairs: make width // heads even",
+        )
     half = size // 2
     wide = promote_types(x.dtype, float32)
     rates = exp(arange(half, dtype=wide) * (-2.0 * math.log(base) / size))
@@ -84,7 +87,11 @@ class MultiHeadAttention(Generic[Width, Heads, HeadSize, W]):
     ) -> MultiHeadAttention[N, M, Any, V]:
         """``gain`` scales the output, so that a residual branch can start small."""
         if width % heads:
-            raise ShapeError(f"attention: the width {width} is not a multiple of {heads} heads")
+            raise ShapeError(
+                f"MultiHeadAttention: the width {width} is not a multiple of {heads} heads",
+                fix=f"width={width // heads * heads or heads}, or a number of heads that divides"
+                f" {width}",
+            )
         size = width // heads
         q, k, v, o = split(key, 4)
         into = (width, heads, size)

@@ -43,7 +43,10 @@ def cosine(peak: float, *, warmup: int, steps: int, floor: float = 0.0) -> Sched
     """
     _positive("cosine", steps=steps)
     if not 0 <= warmup < steps:
-        raise VeraxError(f"cosine: warmup ({warmup}) must be in [0, steps), steps is {steps}")
+        raise VeraxError(
+            f"cosine: warmup ({warmup}) must be in [0, steps), steps is {steps}",
+            fix="steps counts the warmup too: give more of them",
+        )
 
     def at(step: AnyArray) -> AnyArray:
         t = convert(step, float32)
@@ -57,4 +60,4 @@ def cosine(peak: float, *, warmup: int, steps: int, floor: float = 0.0) -> Sched
 def _positive(what: str, **values: int) -> None:
     for name, value in values.items():
         if value <= 0:
-            raise VeraxError(f"{what}: {name} must be positive, got {value}")
+            raise VeraxError(f"{what}: {name} must be positive, got {value}", fix=f"{name}=1000")

@@ -77,7 +77,9 @@ def clip_by_global_norm(limit: float) -> Transform:
     Source: Pascanu et al., On the difficulty of training recurrent neural networks (2013).
     """
     if not limit > 0:
-        raise VeraxError(f"clip_by_global_norm: the limit must be positive, got {limit}")
+        raise VeraxError(
+            f"clip_by_global_norm: the limit must be positive, got {limit}", fix="limit=1.0"
+        )
 
     def update(updates: Any, params: Any) -> Any:
         factor = minimum(1.0, limit / (global_norm(updates) + 1e-12))

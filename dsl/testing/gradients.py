@@ -50,7 +50,10 @@ def check_grads(
     """
     unknown = [mode for mode in modes if mode not in MODES]
     if unknown or not modes:
-        raise StructureError(f"check_grads: modes are 'fwd' and 'rev', got {tuple(modes)}")
+        raise StructureError(
+            f"check_grads: modes is {tuple(modes)}, which is unknown",
+            fix="modes=('fwd', 'rev'), or one of them",
+        )
     wide = widened(tuple(args))
     near = tolerance(f(*wide))
     own = (rtol, atol, eps)
@@ -76,7 +79,10 @@ def _check(
         if not near.agree([found, want]):
             steps = " of ".join(NAMES[m] for m in (mode, *reversed(taken)))
             table = Measured((NAMES[mode], "finite differences"), (found, want)).table()
-            raise DerivativeError(f"{steps}, of {name}, is wrong\n{table}")
+            raise DerivativeError(
+                f"{steps}, of {name}, is wrong\n{table}",
+                fix="compare the rule with the derivative on paper; at a kink there is none",
+            )
         _check(_derived(f, mode, u, v), args, order - 1, modes, near, name, (*taken, mode))
 
 

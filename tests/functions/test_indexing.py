@@ -484,17 +484,20 @@ A = vx.zeros((3, 4))
     [
         (
             lambda: A[3],
-            "[verax-index] index 3 is out of range for dimension 0 of float32[3,4], which has 3"
-            " elements\n  fix: it has the positions 0 to 2, or -3 to -1 from the end",
+            "[verax-index] index 3 is out of range for dimension 0 of float32[3,4], which"
+            " has 3 elements\n"
+            "  fix: it has the positions 0 to 2, or -3 to -1 from the end",
         ),
         (
             lambda: A[:, [0, -5]],
-            "[verax-index] index -5 is out of range for dimension 1 of float32[3,4], which has 4"
-            " elements\n  fix: it has the positions 0 to 3, or -4 to -1 from the end",
+            "[verax-index] index -5 is out of range for dimension 1 of float32[3,4], which"
+            " has 4 elements\n"
+            "  fix: it has the positions 0 to 3, or -4 to -1 from the end",
         ),
         (
             lambda: A[0, 0, 0],
-            "[verax-index] 3 indices for float32[3,4], which has 2 dimensions",
+            "[verax-index] 3 indices for float32[3,4], which has 2 dimensions\n"
+            "  fix: give 2 at most",
         ),
         (
             lambda: A[..., ...],
@@ -502,45 +505,56 @@ A = vx.zeros((3, 4))
         ),
         (
             lambda: A[True],
-            "[verax-index] True cannot index: a bool is no position\n  fix: x[None] adds a"
-            " dimension, vx.where(condition, x, y) chooses",
+            "[verax-index] True cannot index: a bool is no position\n"
+            "  fix: x[None] adds a dimension, vx.where(condition, x, y) chooses",
         ),
         (
             lambda: A[vx.zeros(2)],
-            "[verax-index] an index is an int, a slice, None, ... or an array of ints or bools,"
-            " got float32[2]\n  fix: convert it first: i.astype(vx.int32)",
+            "[verax-index] an index is an int, a slice, None, ... or an array of ints or"
+            " bools, got float32[2]\n"
+            "  fix: convert it first: i.astype(vx.int32)",
         ),
         (
             lambda: A["a"],
-            "[verax-index] an index is an int, a slice, None, ... or an array of ints or bools,"
-            " got an object of class str",
+            "[verax-index] an index is an int, a slice, None, ... or an array of ints or"
+            " bools, got an object of class str\n"
+            "  fix: fields of a tree are picked before: params['w'][i]; int(i) makes an int"
+            " of a number",
         ),
         (
             lambda: A[np.array([True, False])],
-            "[verax-index] a mask of shape [2] does not fit dimension 0 of float32[3,4]",
+            "[verax-index] a mask of shape [2] does not fit dimension 0 of float32[3,4]\n"
+            "  fix: a mask has the sizes of the dimensions that it selects from",
         ),
-        (lambda: A[::0], "[verax-index] a slice of float32[3,4] has step 0"),
+        (
+            lambda: A[::0],
+            "[verax-index] a slice of float32[3,4] has step 0\n"
+            "  fix: 1 takes every element, -1 goes backwards",
+        ),
         (
             lambda: A.at[0].set(vx.zeros(3)),
-            "[verax-shape] x.at[...].set: the shapes [3], [4] do not broadcast, dimension -1 is"
-            " 3 and 4\n  operand 0: 3\n  operand 1: 4\n             ^\n  fix: sizes are compared"
-            " from the right and must agree or be 1: insert a dimension (x[:, None]), transpose"
-            " or reshape",
+            "[verax-shape] x.at[...].set: [3] does not broadcast to [4]\n"
+            "    value   [3]\n"
+            "    x[...]  [4]\n"
+            "             ^\n"
+            "  fix: only dimensions of size 1 are repeated, and new ones stand in front:"
+            " insert one (x[:, None]), or sum over those that are too many",
         ),
         (
             lambda: A.astype(vx.int32).at[0].set(1.5),
-            "[verax-dtype] x.at[...].set: 1.5 does not promote into int32[3,4]\n  fix: convert"
-            " the value, value.astype(vx.int32), or x before",
+            "[verax-dtype] x.at[...].set: 1.5 does not promote into int32[3,4]\n"
+            "  fix: convert the value, value.astype(vx.int32), or x before",
         ),
         (
             lambda: A.astype(vx.int32).at[0].set(np.array([1.0, 2.0, 3.5, 0.0])),
-            "[verax-dtype] x.at[...].set: the value 3.5 of a NumPy array of float64 has no value in"
-            " int32\n  fix: convert it before: x.astype('int32'), or take a wider dtype",
+            "[verax-dtype] x.at[...].set: the value 3.5 of a NumPy array of float64 has no"
+            " value in int32\n"
+            "  fix: convert it before: x.astype('int32'), or take a wider dtype",
         ),
         (
             lambda: A.at[0].set(vx.zeros(4, dtype=vx.float64)),
-            "[verax-dtype] x.at[...].set: float64[4] does not promote into float32[3,4]\n  fix:"
-            " convert the value, value.astype(vx.float32), or x before",
+            "[verax-dtype] x.at[...].set: float64[4] does not promote into float32[3,4]\n"
+            "  fix: convert the value, value.astype(vx.float32), or x before",
         ),
         (
             lambda: A.at[0].add(1.0, mode="crop"),  # type: ignore[arg-type]
@@ -548,12 +562,15 @@ A = vx.zeros((3, 4))
         ),
         (
             lambda: vx.take(A, 0, axis=2),
-            "[verax-shape] take: axis 2 is out of range for float32[3,4]\n  fix: its axes are 0"
-            " to 1, or -2 to -1 from the end",
+            "[verax-shape] take: axis 2 is out of range for float32[3,4]\n"
+            "  fix: its axes are 0 to 1, or -2 to -1 from the end",
         ),
         (
             lambda: vx.dynamic_slice(A, [0, 0], [4, 1]),
             "[verax-shape] dynamic_slice: a part of sizes [4,1] does not lie in float32[3,4]\n"
+            "    x      float32[3, 4]\n"
+            "    sizes         [4, 1]\n"
+            "                   ^\n"
             "  fix: give one size per dimension, none larger than x",
         ),
     ],
@@ -626,6 +643,10 @@ def test_segments() -> None:
         " it first: vx.array(x), or vx.stack(x) for a list of arrays"
     )
     assert told(lambda: segments.segment_sum(x, ids[:2], 3)) == (
-        "[verax-shape] segment_sum takes one id per row, got the rows float64[4,2] and the ids"
-        " int64[2]"
+        "[verax-shape] segment_sum takes one id per row, got the data float64[4,2] and the"
+        " segment_ids int64[2]\n"
+        "    data         float64[4, 2]\n"
+        "    segment_ids    int64[2   ]\n"
+        "                         ^\n"
+        "  fix: segment_ids is a vector as long as the first axis of data"
     )

@@ -252,88 +252,130 @@ A, B = vx.zeros((8, 16)), vx.zeros((32, 4))
     [
         (
             lambda: A @ B,
-            "[verax-shape] matmul: float32[8,16] @ float32[32,4]: the last dimension of the left"
-            " (16) and the second-to-last of the right (32) differ",
+            "[verax-shape] matmul: the last dimension of the left (16) and the"
+            " second-to-last of the right (32) differ\n"
+            "    left   float32[8, 16   ]\n"
+            "    right  float32[   32, 4]\n"
+            "                      ^^\n"
+            "  fix: give the right 16 rows, or the left 32 columns: no transposition makes"
+            " them fit",
         ),
         (
             lambda: A @ A,
-            "[verax-shape] matmul: float32[8,16] @ float32[8,16]: the last dimension of the left"
-            " (16) and the second-to-last of the right (8) differ\n  fix: transpose the right:"
-            " x @ y.mT",
+            "[verax-shape] matmul: the last dimension of the left (16) and the"
+            " second-to-last of the right (8) differ\n"
+            "    left   float32[8, 16    ]\n"
+            "    right  float32[    8, 16]\n"
+            "                      ^^\n"
+            "  fix: transpose the right: x @ y.mT",
         ),
         (
             lambda: A @ vx.zeros((8, 3)),
-            "[verax-shape] matmul: float32[8,16] @ float32[8,3]: the last dimension of the left"
-            " (16) and the second-to-last of the right (8) differ\n  fix: transpose the left:"
-            " x.mT @ y",
+            "[verax-shape] matmul: the last dimension of the left (16) and the"
+            " second-to-last of the right (8) differ\n"
+            "    left   float32[8, 16   ]\n"
+            "    right  float32[    8, 3]\n"
+            "                      ^^\n"
+            "  fix: transpose the left: x.mT @ y",
         ),
         (
             lambda: A @ vx.zeros((3, 8)),
-            "[verax-shape] matmul: float32[8,16] @ float32[3,8]: the last dimension of the left"
-            " (16) and the second-to-last of the right (3) differ\n  fix: transpose both,"
-            " x.mT @ y.mT, or exchange them: y @ x",
+            "[verax-shape] matmul: the last dimension of the left (16) and the"
+            " second-to-last of the right (3) differ\n"
+            "    left   float32[8, 16   ]\n"
+            "    right  float32[    3, 8]\n"
+            "                      ^^\n"
+            "  fix: transpose both, x.mT @ y.mT, or exchange them: y @ x",
         ),
         (
             lambda: A @ vx.zeros(8),
-            "[verax-shape] matmul: float32[8,16] @ float32[8]: the last dimension of the left (16)"
-            " and the only dimension of the right (8) differ\n  fix: transpose the left: x.mT @ y",
+            "[verax-shape] matmul: the last dimension of the left (16) and the only one of"
+            " the right (8) differ\n"
+            "    left   float32[8, 16]\n"
+            "    right  float32[    8]\n"
+            "                      ^^\n"
+            "  fix: transpose the left: x.mT @ y",
         ),
         (
             lambda: vx.matmul(A, 2.0),
-            "[verax-shape] matmul: float32[8,16] @ float32[]: a scalar is no matrix\n  fix:"
-            " multiply by it: x * y",
+            "[verax-shape] matmul: the right is the scalar float32[], which is no matrix\n"
+            "    left   float32[8, 16]\n"
+            "    right  float32[     ]\n"
+            "  fix: multiply by it: x * y",
         ),
         (
             lambda: vx.zeros((2, 3, 4)) @ vx.zeros((3, 4, 5)),
-            "[verax-shape] matmul: float32[2,3,4] @ float32[3,4,5]: the batch dimensions [2] of"
-            " the left and [3] of the right do not broadcast",
+            "[verax-shape] matmul: the batch dimensions [2] of the left and [3] of the right"
+            " do not broadcast\n"
+            "    left   float32[2, 3, 4   ]\n"
+            "    right  float32[3,    4, 5]\n"
+            "                   ^\n"
+            "  fix: dimensions before the last two are batches: they must agree or be 1;"
+            " insert one, x[:, None], or write the product as vx.einsum",
         ),
         (
             lambda: vx.einsum("ij,jk->ik", A, B),
-            "[verax-shape] einsum 'ij,jk->ik': 'j' is 16 in operand 0, float32[8,16], and 32 in"
-            " operand 1, float32[32,4]",
+            "[verax-shape] einsum 'ij,jk->ik': 'j' is 16 in operand 0 and 32 in operand 1\n"
+            "    operand 0  float32[i=8, j=16     ]\n"
+            "    operand 1  float32[     j=32, k=4]\n"
+            "                            ^^^^\n"
+            "  fix: one name is one size: name the dimensions in the order in which each"
+            " operand has them, or give those that differ names of their own",
         ),
         (
             lambda: vx.einsum("ij,jk", A),
-            "[verax-shape] einsum: 'ij,jk' has 2 terms for 1 operand",
+            "[verax-shape] einsum: 'ij,jk' has 2 terms for 1 operand\n"
+            "  fix: write one term per operand before ->, parted by commas",
         ),
         (
             lambda: vx.einsum("ijk->i", A),
-            "[verax-shape] einsum: 'ijk->i' names 3 dimensions of operand 0, which is"
-            " float32[8,16]",
+            "[verax-shape] einsum: 'ijk->i' names 3 dimensions of operand 0, which has 2:"
+            " float32[8,16]\n"
+            "  fix: name 2 dimensions there, or give an array with 3",
         ),
         (
             lambda: vx.einsum("ij->ik", A),
-            "[verax-shape] einsum: 'k' of the result is on no operand in 'ij->ik'",
+            "[verax-shape] einsum: 'k' of the result is on no operand in 'ij->ik'\n"
+            "  fix: leave it out of the result; a new dimension is x[..., None]",
         ),
         (
             lambda: vx.einsum("ij->ii", A),
-            "[verax-shape] einsum: 'i' stands twice in the result of 'ij->ii'",
+            "[verax-shape] einsum: 'i' stands twice in the result of 'ij->ii'\n"
+            "  fix: give the result each name once; vx.diag makes a matrix of a diagonal",
         ),
         (
             lambda: vx.einsum("...j->j", A),
-            "[verax-shape] einsum: the operands have ... but the result of '...j->j' does not\n"
+            "[verax-shape] einsum: the operands have ... but the result of '...j->j' does"
+            " not\n"
             "  fix: write it in the result too, or name the dimensions to sum over",
         ),
         (
             lambda: vx.einsum("ii", A),
-            "[verax-shape] einsum 'ii': 'i' is 8 in operand 0, float32[8,16], and 16 in operand 0,"
-            " float32[8,16]",
+            "[verax-shape] einsum 'ii': 'i' is 8 and 16 in operand 0\n"
+            "    operand 0  float32[i=8, i=16]\n"
+            "                       ^^^  ^^^^\n"
+            "  fix: one name is one size: name the dimensions in the order in which each"
+            " operand has them, or give those that differ names of their own",
         ),
         (
             lambda: vx.einsum("i1,1j", A, B),
-            "[verax-shape] einsum: '1' in 'i1,1j' is no name of a dimension\n  fix: write letters,"
-            ' "ij,jk->ik", or names parted by spaces, "b t, t d -> b d"',
+            "[verax-shape] einsum: '1' in 'i1,1j' is no name of a dimension\n"
+            '  fix: write letters, "ij,jk->ik", or names parted by spaces, "b t, t d -> b d"',
         ),
         (
             lambda: vx.tensordot(A, B, 1),
-            "[verax-shape] tensordot: dimension 1 of float32[8,16] (16) and dimension 0 of"
-            " float32[32,4] (32) differ",
+            "[verax-shape] tensordot: dimension 1 of the left (16) and dimension 0 of the"
+            " right (32) differ, and are summed together\n"
+            "    left   float32[8, 16   ]\n"
+            "    right  float32[   32, 4]\n"
+            "                      ^^\n"
+            "  fix: no dimension of the right has the size 16: check what tensordot is given",
         ),
         (
             lambda: vx.cross(A, A),
-            "[verax-shape] cross: float32[8,16] and float32[8,16] are no vectors of 3 elements"
-            " along axis -1",
+            "[verax-shape] cross: float32[8,16] and float32[8,16] are no vectors of 3"
+            " elements along axis -1\n"
+            "  fix: say where the three stand, axis=...; pad vectors of the plane with a zero",
         ),
     ],
 )

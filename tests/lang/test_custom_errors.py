@@ -90,8 +90,10 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-shape] the jvp rule of sin (test_custom_errors.py:L) gives a tangent"
             " unlike its result\n"
-            "               result      tangent\n"
-            "    the value  float64[3]  float64[]"
+            "    result   float64[3]\n"
+            "    tangent  float64[ ]\n"
+            "                     ^\n"
+            "  fix: give the tangent the type of the result, float64[3]"
         ),
     ),
     (
@@ -101,9 +103,9 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-dtype] the jvp rule of sin (test_custom_errors.py:L) gives a tangent"
             " unlike its result\n"
-            "               result      tangent\n"
-            "    the value  float64[3]  float32[3]\n"
-            "  fix: convert one of them: .astype(vx.float64)"
+            "    result   float64[3]\n"
+            "    tangent  float32[3]\n"
+            "  fix: convert the tangent: .astype(vx.float64)"
         ),
     ),
     (
@@ -111,11 +113,11 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         vx.StructureError,
         lambda: grad(jvp(lambda p, t: (vx.sin(p[0]), (t[0], t[0])))),
         (
-            "[verax-structure] the jvp rule of sin (test_custom_errors.py:L) gives a"
-            " tangent unlike its result: the trees differ at the root: a leaf, and a tuple"
-            " of 2\n"
+            "[verax-structure] the jvp rule of sin (test_custom_errors.py:L) gives a tangent"
+            " unlike its result: the trees differ at the root: a leaf, and a tuple of 2\n"
             "    result:  *\n"
-            "    tangent: (*, *)"
+            "    tangent: (*, *)\n"
+            "  fix: give one leaf per leaf of the result; None stands for zero"
         ),
     ),
     (
@@ -126,7 +128,8 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
             "[verax-structure] the jvp rule of sin (test_custom_errors.py:L) gives another"
             " result: the trees differ at the root: a leaf, and a tuple of 1\n"
             "    function: *\n"
-            "    rule:     (*,)"
+            "    rule:     (*,)\n"
+            "  fix: build both in one way: the same containers, keys and lengths"
         ),
     ),
     (
@@ -136,8 +139,10 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-shape] the jvp rule of sin (test_custom_errors.py:L) gives another"
             " result\n"
-            "               function    rule\n"
-            "    the value  float64[3]  float64[]"
+            "    function  float64[3]\n"
+            "    rule      float64[ ]\n"
+            "                      ^\n"
+            "  fix: give float64[3] in both: reduce, broadcast or slice one of them"
         ),
     ),
     (
@@ -155,7 +160,12 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         "not linear",
         vx.DerivativeError,
         lambda: grad(jvp(lambda p, t: (vx.sin(p[0]), t[0] * t[0]))),
-        ("[verax-derivative] mul is not linear in operands 0 and 1, so it cannot be transposed"),
+        (
+            "[verax-derivative] multiply is not linear in operands 0 and 1, so it cannot be"
+            " transposed\n"
+            "  fix: a linear function adds, and multiplies by what does not depend on its"
+            " argument; vx.vjp takes the derivative of any function at a point"
+        ),
     ),
     (
         "cotangents no tuple",
@@ -184,8 +194,10 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-shape] the backward function of sin (test_custom_errors.py:L) gives"
             " cotangents unlike the arguments\n"
-            "         argument    cotangent\n"
-            "    [0]  float64[3]  float64[]"
+            "    [0]  argument   float64[3]\n"
+            "    [0]  cotangent  float64[ ]\n"
+            "                            ^\n"
+            "  fix: give the cotangent at [0] the type of the argument, float64[3]"
         ),
     ),
     (
@@ -195,9 +207,9 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-dtype] the backward function of sin (test_custom_errors.py:L) gives"
             " cotangents unlike the arguments\n"
-            "         argument    cotangent\n"
-            "    [0]  float64[3]  float32[3]\n"
-            "  fix: convert one of them: .astype(vx.float64)"
+            "    [0]  argument   float64[3]\n"
+            "    [0]  cotangent  float32[3]\n"
+            "  fix: convert the cotangent: .astype(vx.float64)"
         ),
     ),
     (
@@ -205,11 +217,12 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         vx.StructureError,
         lambda: grad(vjp(kept, lambda x, ct: ({"a": ct},))),
         (
-            "[verax-structure] the backward function of sin (test_custom_errors.py:L)"
-            " gives cotangents unlike the arguments: the trees differ at [0]: a leaf, and"
-            " a dict of 1\n"
+            "[verax-structure] the backward function of sin (test_custom_errors.py:L) gives"
+            " cotangents unlike the arguments: the trees differ at [0]: a leaf, and a dict"
+            " of 1\n"
             "    arguments:  (*,)\n"
-            "    cotangents: ({'a': *},)"
+            "    cotangents: ({'a': *},)\n"
+            "  fix: give one leaf per leaf of the arguments at [0]; None stands for zero"
         ),
     ),
     (
@@ -228,7 +241,7 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         lambda: vx.jvp(vjp(kept, lambda x, ct: (ct * ct,)), (X,), (X,)),
         (
             "[verax-derivative] forward mode through sin, whose vjp rule is not linear in"
-            " the cotangent: mul is not linear in operands 0 and 1, so it cannot be"
+            " the cotangent: multiply is not linear in operands 0 and 1, so it cannot be"
             " transposed\n"
             "  fix: take the derivative in reverse mode (vx.grad, vx.vjp, vx.jacrev), or"
             " declare it forward: vx.custom_jvp"
@@ -268,15 +281,19 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         "no function",
         vx.StructureError,
         lambda: vx.custom_jvp(3),  # type: ignore[arg-type]
-        ("[verax-structure] custom_jvp needs a function, got an object of int"),
+        (
+            "[verax-structure] custom_jvp needs a function, got an object of int\n"
+            "  fix: vx.custom_jvp(f), or as a decorator: @vx.custom_jvp"
+        ),
     ),
     (
         "no such argument",
         vx.StructureError,
         lambda: vx.custom_jvp(sin, nondiff_argnums=(2,)),
         (
-            "[verax-structure] custom_jvp of sin (test_custom_errors.py:L):"
-            " nondiff_argnums names argument 2, which it does not have"
+            "[verax-structure] custom_jvp of sin (test_custom_errors.py:L): nondiff_argnums"
+            " names argument 2, which it does not have\n"
+            "  fix: count positional arguments from 0"
         ),
     ),
     (
@@ -330,12 +347,13 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         vx.DerivativeError,
         lambda: vx.testing.check_rule(jvps(None, lambda t, a, x, y: t * y), 1.5, 2.0),
         (
-            "[verax-derivative] the jvp rule of two (test_custom_errors.py:L) is wrong"
-            " along x\n"
+            "[verax-derivative] the jvp rule of two (test_custom_errors.py:L) is wrong along"
+            " x\n"
             "    rule, forward       0\n"
             "    rule, reverse       0\n"
             "    without rule        0.167548\n"
-            "    finite differences  0.167548"
+            "    finite differences  0.167548\n"
+            "  fix: compare the rule with the derivative on paper, for this argument"
         ),
     ),
     (
@@ -343,12 +361,13 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         vx.DerivativeError,
         lambda: vx.custom_jvp(sin).defjvp(wrong, check=(0.5,)),
         (
-            "[verax-derivative] the jvp rule of sin (test_custom_errors.py:L) is wrong"
-            " along x\n"
+            "[verax-derivative] the jvp rule of sin (test_custom_errors.py:L) is wrong along"
+            " x\n"
             "    rule, forward       0.0837739\n"
             "    rule, reverse       0.0837739\n"
             "    without rule        0.0735186\n"
-            "    finite differences  0.0735186"
+            "    finite differences  0.0735186\n"
+            "  fix: compare the rule with the derivative on paper, for this argument"
         ),
     ),
     (
@@ -356,10 +375,11 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         vx.DerivativeError,
         lambda: vx.testing.check_rule(jvp(lambda p, t: (p[0], t[0])), X),
         (
-            "[verax-derivative] the jvp rule of sin (test_custom_errors.py:L) gives"
-            " another result than the function\n"
+            "[verax-derivative] the jvp rule of sin (test_custom_errors.py:L) gives another"
+            " result than the function\n"
             "    function  [0.29552021 0.64421769 0.89120736]\n"
-            "    rule      [0.3 0.7 1.1]"
+            "    rule      [0.3 0.7 1.1]\n"
+            "  fix: the result that the rule gives must be the function of the arguments"
         ),
     ),
     (
@@ -369,14 +389,18 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-derivative] forward mode, of sin (test_custom_errors.py:L), is wrong\n"
             "    forward mode        0.0837739\n"
-            "    finite differences  0.0735186"
+            "    finite differences  0.0735186\n"
+            "  fix: compare the rule with the derivative on paper; at a kink there is none"
         ),
     ),
     (
         "unknown mode",
         vx.StructureError,
         lambda: vx.testing.check_grads(sin, (0.5,), modes=("up",)),
-        ("[verax-structure] check_grads: modes are 'fwd' and 'rev', got ('up',)"),
+        (
+            "[verax-structure] check_grads: modes is ('up',), which is unknown\n"
+            "  fix: modes=('fwd', 'rev'), or one of them"
+        ),
     ),
     (
         "wrong transpose",
@@ -385,8 +409,10 @@ CASES: list[tuple[str, type[vx.VeraxError], Callable[[], Any], str]] = [
         (
             "[verax-shape] the transpose half (test_custom_errors.py:L) gives cotangents"
             " unlike the arguments\n"
-            "               argument   cotangent\n"
-            "    the value  float32[]  float32[2]"
+            "    argument   float32[ ]\n"
+            "    cotangent  float32[2]\n"
+            "                       ^\n"
+            "  fix: give the cotangent the type of the argument, float32[]"
         ),
     ),
     (

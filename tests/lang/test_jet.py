@@ -201,7 +201,11 @@ BAD: dict[str, tuple[type[vx.VeraxError], Callable[[], Any], str]] = {
         lambda: vx.jet(vx.sin, (0.0,), ([None, vx.ones(3)],)),
         "[verax-derivative] jet, order 2: terms[0] is float32[3], and primals[0] is float32[];"
         " both have one type\n"
-        "  at test_jet.py:L: lambda: vx.jet(vx.sin, (0.0,), ([None, vx.ones(3)],)),",
+        "    primals[0]  float32[ ]\n"
+        "    terms[0]    float32[3]\n"
+        "                        ^\n"
+        "  at test_jet.py:L: lambda: vx.jet(vx.sin, (0.0,), ([None, vx.ones(3)],)),\n"
+        "  fix: vx.ones_like(y) makes a term of the type of y",
     ),
     "arguments": (
         vx.StructureError,
@@ -210,7 +214,8 @@ BAD: dict[str, tuple[type[vx.VeraxError], Callable[[], Any], str]] = {
         " the second has [1]\n"
         "    first:  (*,)\n"
         "    second: ([*], [*])\n"
-        "  at test_jet.py:L: lambda: vx.jet(vx.sin, (0.0,), ([1.0], [1.0])),",
+        "  at test_jet.py:L: lambda: vx.jet(vx.sin, (0.0,), ([1.0], [1.0])),\n"
+        "  fix: build both in one way: the same containers, keys and lengths",
     ),
 }
 

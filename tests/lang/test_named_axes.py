@@ -283,11 +283,13 @@ def test_names_that_are_not_in_scope() -> None:
         "  fix: vmap(f, axis_name='k')",
     ]
     assert error(vx.StructureError, lambda: mapped(lambda x: vx.pmax(x, ("i", "i")))) == [
-        "[verax-structure] pmax: a name stands twice in ('i', 'i')"
+        "[verax-structure] pmax: a name stands twice in ('i', 'i')",
+        "  fix: name each axis once",
     ]
     axis: Any = 3
     assert error(vx.StructureError, lambda: vx.vmap(lambda x: x, axis_name=axis)(X)) == [
-        "[verax-structure] vmap: axis_name is 3, not a string"
+        "[verax-structure] vmap: axis_name is 3, not a string",
+        "  fix: vmap(f, axis_name='i')",
     ]
 
 
@@ -296,25 +298,33 @@ def test_operands_that_do_not_fit() -> None:
         vx.ShapeError, lambda: mapped(lambda x: vx.psum_scatter(x, "i", scatter_dimension=1))
     ) == [
         "[verax-shape] psum_scatter: axis 1 of float64[4,3] must have size 4, the number of"
-        " examples"
+        " examples",
+        "  fix: pad or cut that axis to 4, or a multiple of it with tiled=True",
     ]
     assert error(
         vx.ShapeError, lambda: mapped(lambda x: vx.all_to_all(x, "i", 1, 0, tiled=True))
     ) == [
         "[verax-shape] all_to_all: axis 1 of float64[4,3] must divide into 4, the number of"
-        " examples"
+        " examples",
+        "  fix: pad or cut that axis to 4, or a multiple of it with tiled=True",
     ]
     assert error(vx.ShapeError, lambda: mapped(lambda x: vx.all_gather(x, "i", axis=3))) == [
-        "[verax-shape] all_gather: axis is 3, of 3 axes"
+        "[verax-shape] all_gather: axis is 3, and there are 3 axes",
+        "  fix: axis is an int from 0 to 2",
     ]
     assert error(
         vx.ShapeError, lambda: mapped(lambda x: vx.ppermute(x, "i", [(0, 1), (2, 1)]))
-    ) == ["[verax-shape] ppermute over 'i': example 1 receives twice"]
+    ) == [
+        "[verax-shape] ppermute over 'i': example 1 receives twice",
+        "  fix: give pairs (from, to) in which every example stands once on each side",
+    ]
     assert error(vx.ShapeError, lambda: mapped(lambda x: vx.ppermute(x, "i", [(0, 4)]))) == [
-        "[verax-shape] ppermute over 'i': there is no example 4 of 4"
+        "[verax-shape] ppermute over 'i': there is no example 4 of 4",
+        "  fix: the examples are 0 to 3",
     ]
     assert error(vx.ShapeError, lambda: mapped(lambda x: vx.pshuffle(x, "i", [0, 0, 1, 2]))) == [
-        "[verax-shape] pshuffle: [0, 0, 1, 2] is no permutation of 4 examples"
+        "[verax-shape] pshuffle: [0, 0, 1, 2] is no permutation of the 4 examples",
+        "  fix: name each of 0 to 3 once; vx.ppermute takes any pairs (from, to)",
     ]
     keys = vx.random.split(vx.random.key(0), 3)
     assert error(

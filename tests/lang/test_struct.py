@@ -150,7 +150,8 @@ def test_errors() -> None:
         "[verax-structure] Sizes has no field k\n  fix: its fields are n, m"
     )
     assert text(lambda: vx.replace((1, 2), k=2)) == (
-        "[verax-structure] replace needs a struct, got a tuple"
+        "[verax-structure] replace needs a struct, got a tuple\n"
+        "  fix: decorate its class with @vx.struct"
     )
 
     def shared() -> None:

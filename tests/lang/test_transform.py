@@ -182,7 +182,8 @@ def test_tangents_that_do_not_fit() -> None:
         "    primals:  ({'b': *, 'w': *}, *)\n    tangents: (*, *)"
     )
     assert text(lambda: vx.jvp(vx.sin, (X,), (N,))) == (
-        "jvp: tangents[0] is int32[3], and primals[0] is float32[3]; both have one type"
+        "jvp: tangents[0] is int32[3], and primals[0] is float32[3]; both have one type\n"
+        "    primals[0]   float32[3]\n    tangents[0]    int32[3]"
     )
     _, back = vx.vjp(pair, PARAMS, N)
     assert text(lambda: back({"y": X})) == (
@@ -192,7 +193,10 @@ def test_tangents_that_do_not_fit() -> None:
     )
     assert text(lambda: back({"y": vx.ones((4,)), "n": None})) == (
         "the pullback: cotangents['y'] is float32[4], and results['y'] is float32[3];"
-        " both have one type"
+        " both have one type\n"
+        "    results['y']     float32[3]\n"
+        "    cotangents['y']  float32[4]\n"
+        "                             ^"
     )
 
 
@@ -241,13 +245,15 @@ def test_vmap_that_does_not_fit() -> None:
 
     name = "vmap of test_vmap_that_does_not_fit.f (test_transform.py:"
     assert text(lambda: vx.vmap(f)(X, {"w": A})).split("\n")[1:] == [
-        "    x: axis 0 has size 3",
-        "    params['w']: axis 0 has size 2",
+        "    x            float32[3      ]",
+        "    params['w']  float64[2, 3, 4]",
+        "                         ^",
     ]
     assert text(lambda: vx.vmap(f, axis_size=4)(X, params=A)).split("\n")[1:] == [
-        "    x: axis 0 has size 3",
-        "    params: axis 0 has size 2",
-        "    axis_size: 4",
+        "    x          float32[3      ]",
+        "    params     float64[2, 3, 4]",
+        "    axis_size         [4      ]",
+        "                       ^",
     ]
     got = text(lambda: vx.vmap(f, in_axes=(0, 0, 0))(X, X))
     assert got.startswith(name)
@@ -262,7 +268,7 @@ def test_vmap_that_does_not_fit() -> None:
         ": out_axes is None for the result, which differs from example to example: float32[3]"
     )
     assert text(lambda: vx.vmap(f, out_axes=1)(X)).endswith(
-        ": out_axes puts the axis at 1 of the result, which has 1 axes"
+        ": out_axes puts the axis at 1 of the result, which has 1 axes with it"
     )
 
 

@@ -170,11 +170,11 @@ def test_a_function_that_is_staged_at_each_call_counts_by_types() -> None:
 
 def test_options_that_do_not_fit() -> None:
     assert message(vx.StructureError, lambda: vx.jit(vx.sin, max_variants=0)).split("\n")[0] == (
-        "[verax-structure] max_variants is 0, expected a positive number or None"
+        "[verax-structure] jit: max_variants is 0, expected a positive number or None"
     )
     wrong: Any = "safe"
     assert message(vx.StructureError, lambda: vx.jit(vx.sin, promotion=wrong)).split("\n")[0] == (
-        "[verax-structure] promotion is 'safe', expected 'standard' or 'strict'"
+        "[verax-structure] jit: promotion is 'safe', which is unknown"
     )
 
 

@@ -62,7 +62,10 @@ def message(error: pytest.ExceptionInfo[vx.VeraxError], path: Path) -> str:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(vx.CheckpointError) as error:
         vx.load(tmp_path / "no", like=tree())
-    assert message(error, tmp_path / "no") == "[verax-checkpoint] there is no checkpoint at FILE"
+    assert message(error, tmp_path / "no") == (
+        "[verax-checkpoint] there is no checkpoint at FILE\n"
+        "  fix: give the path of a file that vx.save wrote"
+    )
 
 
 def test_a_foreign_file(tmp_path: Path) -> None:
