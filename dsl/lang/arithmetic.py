@@ -327,7 +327,7 @@ def _at_most(x: AnyArray, high: AnyArray) -> AnyArray:
     return apply(SELECT, apply(LT, high, x), high, x)
 
 
-def copysign(x1: Real[FT], x2: Real[FT], /) -> Array[FT, *tuple[Any, ...]]:
+def copysign(x1: Like[FT], x2: Like[FT], /) -> Array[FT, *tuple[Any, ...]]:
     """The size of x1 with the sign of x2, also of its zeros."""
     return inexact("copysign", _copysign, x1, x2)
 
@@ -343,7 +343,7 @@ def sign_bit(x: AnyArray) -> AnyArray:
     return apply(LT, bits, like(0, bits))
 
 
-def heaviside(x1: Real[FT], x2: Real[FT], /) -> Array[FT, *tuple[Any, ...]]:
+def heaviside(x1: Like[FT], x2: Like[FT], /) -> Array[FT, *tuple[Any, ...]]:
     """0 for negative x1, 1 for positive ones, x2 at zero; nan stays nan."""
     return inexact("heaviside", _heaviside, x1, x2)
 
@@ -355,7 +355,7 @@ def _heaviside(x: AnyArray, at_zero: AnyArray) -> AnyArray:
     return apply(SELECT, apply(EQ, x, zero), at_zero, step)
 
 
-def nextafter(x1: Real[FT], x2: Real[FT], /) -> Array[FT, *tuple[Any, ...]]:
+def nextafter(x1: Like[FT], x2: Like[FT], /) -> Array[FT, *tuple[Any, ...]]:
     """The next float after x1 towards x2."""
     return inexact("nextafter", NEXT_AFTER, x1, x2)
 
@@ -442,7 +442,7 @@ def angle(x: Same[DT, *Ds], /) -> Array[Any, *Ds]:
     return inexact("angle", _angle, x)
 
 
-def make_complex(real: Real[FT], imag: Real[FT], /) -> Array[Any, *tuple[Any, ...]]:
+def make_complex(real: Like[FT], imag: Like[FT], /) -> Array[Any, *tuple[Any, ...]]:
     """``real + 1j * imag``, without the product."""
     return inexact("make_complex", COMPLEX, real, imag)
 

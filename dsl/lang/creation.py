@@ -181,7 +181,11 @@ def _copy(x: AnyArray) -> AnyArray:
     return out
 
 
-def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]:
+@overload
+def astype(x: Same[DT2, *Ds], dtype: Of[DT], /) -> Array[DT, *Ds]: ...
+@overload
+def astype(x: Same[DT2, *Ds], dtype: DType, /) -> Array[Any, *Ds]: ...
+def astype(x: ArrayLike, dtype: DTypeLike, /) -> Any:
     """x in another dtype; values that it does not hold are cut, wrapped or rounded.
 
     Raises:
@@ -217,6 +221,8 @@ def full(
 ) -> Array[DT, Any, Any, Any, Any]: ...
 @overload
 def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Open[DT]: ...
+@overload
+def full(shape: ShapeLike, fill_value: ArrayLike, dtype: DType) -> AnyArray: ...
 def full(shape: ShapeLike, fill_value: ArrayLike, dtype: Of[DT] = None) -> Any:
     """An array with one value everywhere.
 
@@ -246,6 +252,8 @@ def zeros(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, A
 def zeros(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+@overload
+def zeros(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def zeros(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros, float32 unless dtype says otherwise."""
     return _filled("zeros", 0, ArrayType(shape_from("zeros", shape), dtype_or(float32, dtype)))
@@ -265,6 +273,8 @@ def ones(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, An
 def ones(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+@overload
+def ones(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def ones(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Ones, float32 unless dtype says otherwise."""
     return _filled("ones", 1, ArrayType(shape_from("ones", shape), dtype_or(float32, dtype)))
@@ -284,6 +294,8 @@ def empty(shape: Shape4, dtype: type[DF] | None = None) -> Array[DF, Any, Any, A
 def empty(shape: ShapeLike, dtype: type[DF] | None = None) -> Open[DF]: ...
 @overload
 def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Open[DT]: ...
+@overload
+def empty(shape: ShapeLike, dtype: DType) -> AnyArray: ...
 def empty(shape: ShapeLike, dtype: Of[DT] = None) -> Any:
     """Zeros too: no array has values that nobody chose."""
     return zeros(shape, dtype)

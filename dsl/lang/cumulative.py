@@ -95,6 +95,15 @@ def _prefix(p: Prefix, x: AnyArray) -> AnyArray:
 @overload
 def cumulative_sum(
     x: Same[ST, *Ds],
+    axis: None = None,
+    *,
+    dtype: None = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> Open[ST]: ...
+@overload
+def cumulative_sum(
+    x: Same[ST, *Ds],
     axis: int,
     *,
     dtype: None = None,
@@ -104,10 +113,10 @@ def cumulative_sum(
 @overload
 def cumulative_sum(
     x: Same[ST, *Ds],
-    axis: int | None = None,
+    axis: int,
     *,
     dtype: None = None,
-    include_initial: bool = False,
+    include_initial: bool,
     reverse: bool = False,
 ) -> Open[ST]: ...
 @overload
@@ -145,6 +154,15 @@ def cumulative_sum(
 @overload
 def cumulative_prod(
     x: Same[ST, *Ds],
+    axis: None = None,
+    *,
+    dtype: None = None,
+    include_initial: bool = False,
+    reverse: bool = False,
+) -> Open[ST]: ...
+@overload
+def cumulative_prod(
+    x: Same[ST, *Ds],
     axis: int,
     *,
     dtype: None = None,
@@ -154,10 +172,10 @@ def cumulative_prod(
 @overload
 def cumulative_prod(
     x: Same[ST, *Ds],
-    axis: int | None = None,
+    axis: int,
     *,
     dtype: None = None,
-    include_initial: bool = False,
+    include_initial: bool,
     reverse: bool = False,
 ) -> Open[ST]: ...
 @overload
@@ -186,9 +204,9 @@ cumsum, cumprod = cumulative_sum, cumulative_prod
 
 
 @overload
-def cummax(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+def cummax(x: Same[DT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[DT]: ...
 @overload
-def cummax(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
+def cummax(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
 def cummax(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The largest element up to each place; NaN from the first one on."""
     ordered("cummax", asarray(x, name="cummax"))
@@ -196,9 +214,9 @@ def cummax(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> An
 
 
 @overload
-def cummin(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
+def cummin(x: Same[DT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[DT]: ...
 @overload
-def cummin(x: Same[DT, *Ds], axis: int | None = None, *, reverse: bool = False) -> Open[DT]: ...
+def cummin(x: Same[DT, *Ds], axis: int, *, reverse: bool = False) -> Array[DT, *Ds]: ...
 def cummin(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """The smallest element up to each place; NaN from the first one on."""
     ordered("cummin", asarray(x, name="cummin"))
@@ -206,11 +224,9 @@ def cummin(x: Like[DT], axis: int | None = None, *, reverse: bool = False) -> An
 
 
 @overload
-def cumlogsumexp(x: Real[FT, *Ds], axis: int, *, reverse: bool = False) -> Array[FT, *Ds]: ...
+def cumlogsumexp(x: Real[FT, *Ds], axis: None = None, *, reverse: bool = False) -> Open[FT]: ...
 @overload
-def cumlogsumexp(
-    x: Real[FT, *Ds], axis: int | None = None, *, reverse: bool = False
-) -> Open[FT]: ...
+def cumlogsumexp(x: Real[FT, *Ds], axis: int, *, reverse: bool = False) -> Array[FT, *Ds]: ...
 def cumlogsumexp(x: Like[FT], axis: int | None = None, *, reverse: bool = False) -> Any:
     """``log(cumsum(exp(x)))`` without overflow."""
     y = asarray(x, name="cumlogsumexp")

@@ -27,8 +27,9 @@ from verax.dsl.lang.value import Value, invoke
 from verax.dsl.lang.whole import whole
 
 P = ParamSpec("P")
-X = TypeVar("X")
-Y = TypeVar("Y")
+# bound by Any, so that pyright lets a lambda do anything with them
+X = TypeVar("X", bound=Any)
+Y = TypeVar("Y", bound=Any)
 A = TypeVar("A")
 R = TypeVar("R")
 

@@ -9,7 +9,7 @@ array of shape (shape of the result, shape of the argument).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from verax.compiler.ir.dtypes import int32
 from verax.compiler.ir.errors import DerivativeError
@@ -37,6 +37,9 @@ from verax.dsl.lang.treedef import TreeDef, build
 from verax.dsl.lang.value import apply, invoke
 from verax.dsl.lang.vmap import move_axis
 from verax.dsl.lang.whole import whole
+
+P = ParamSpec("P")
+X = TypeVar("X", bound=Any)  # see grad.py
 
 
 def basis(t: ArrayType) -> Any:
@@ -145,6 +148,14 @@ def _check(
         )
 
 
+@overload
+def jacfwd(
+    f: Callable[Concatenate[X, P], Any], *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[Concatenate[X, P], Any]: ...
+@overload
+def jacfwd(
+    f: Function, argnums: int | Sequence[int], has_aux: bool = False, holomorphic: bool = False
+) -> Function: ...
 def jacfwd(
     f: Function,
     argnums: int | Sequence[int] = 0,
@@ -165,6 +176,14 @@ def jacfwd(
     return _jacobian(f, argnums, has_aux, holomorphic, "jacfwd", _by_columns)
 
 
+@overload
+def jacrev(
+    f: Callable[Concatenate[X, P], Any], *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[Concatenate[X, P], Any]: ...
+@overload
+def jacrev(
+    f: Function, argnums: int | Sequence[int], has_aux: bool = False, holomorphic: bool = False
+) -> Function: ...
 def jacrev(
     f: Function,
     argnums: int | Sequence[int] = 0,
@@ -175,6 +194,14 @@ def jacrev(
     return _jacobian(f, argnums, has_aux, holomorphic, "jacrev", _by_rows)
 
 
+@overload
+def hessian(
+    f: Callable[Concatenate[X, P], Any], *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[Concatenate[X, P], Any]: ...
+@overload
+def hessian(
+    f: Function, argnums: int | Sequence[int], has_aux: bool = False, holomorphic: bool = False
+) -> Function: ...
 def hessian(
     f: Function,
     argnums: int | Sequence[int] = 0,

@@ -232,7 +232,7 @@ def pshuffle(x: T, axis_name: AxisName, perm: Sequence[int]) -> T:
 # gather, scatter, exchange -----------------------------------------------------------------------
 
 
-def all_gather(x: T, axis_name: AxisName, *, axis: int = 0, tiled: bool = False) -> T:
+def all_gather(x: Any, axis_name: AxisName, *, axis: int = 0, tiled: bool = False) -> Any:
     """Every example gets what all have, along a new axis; ``tiled`` concatenates along ``axis``.
 
     >>> import verax as vx
@@ -256,8 +256,8 @@ def all_gather(x: T, axis_name: AxisName, *, axis: int = 0, tiled: bool = False)
 
 
 def psum_scatter(
-    x: T, axis_name: AxisName, *, scatter_dimension: int = 0, tiled: bool = False
-) -> T:
+    x: Any, axis_name: AxisName, *, scatter_dimension: int = 0, tiled: bool = False
+) -> Any:
     """Example i gets part i of the sum over the examples, along ``scatter_dimension``.
 
     That axis counts the examples and goes; with ``tiled`` it is cut into as many parts and stays.
@@ -280,8 +280,8 @@ def psum_scatter(
 
 
 def all_to_all(
-    x: T, axis_name: AxisName, split_axis: int, concat_axis: int, *, tiled: bool = False
-) -> T:
+    x: Any, axis_name: AxisName, split_axis: int, concat_axis: int, *, tiled: bool = False
+) -> Any:
     """Part i of ``split_axis`` goes to example i, which stacks what it gets along ``concat_axis``.
 
     ``split_axis`` counts the examples and goes, and ``concat_axis`` is new; with ``tiled`` the one

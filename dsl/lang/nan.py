@@ -13,6 +13,7 @@ from verax.dsl.lang.promotion import asarray
 from verax.dsl.lang.signatures import (
     DT,
     FT,
+    NT,
     RF,
     ST,
     AnyArray,
@@ -27,7 +28,7 @@ from verax.dsl.lang.signatures import (
 from verax.dsl.lang.statistics import std, var
 
 if TYPE_CHECKING:
-    from verax.compiler.ir.dtypes import int32
+    from verax.compiler.ir.dtypes import bool_, int32
 
 __all__ = [
     "nanargmax",
@@ -55,8 +56,8 @@ def nansum(x: Like[ST], axis: Unclear, *, keepdims: bool = False) -> Line[ST]: .
 @overload
 def nansum(x: Like[ST], axis: Axes = None, *, keepdims: bool = False) -> Open[ST]: ...
 @overload
-def nansum(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> AnyArray: ...
-def nansum(x: Like[DT], axis: Axes = None, *, keepdims: bool = False) -> Any:
+def nansum(x: Open[bool_] | Open[NT], axis: Axes = None, *, keepdims: bool = False) -> AnyArray: ...
+def nansum(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> Any:
     """The sum of the elements that are not NaN."""
     y, there = _present("nansum", x)
     return full.sum(y, axis, keepdims=keepdims, where=there)
@@ -69,8 +70,10 @@ def nanprod(x: Like[ST], axis: Unclear, *, keepdims: bool = False) -> Line[ST]: 
 @overload
 def nanprod(x: Like[ST], axis: Axes = None, *, keepdims: bool = False) -> Open[ST]: ...
 @overload
-def nanprod(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> AnyArray: ...
-def nanprod(x: Like[DT], axis: Axes = None, *, keepdims: bool = False) -> Any:
+def nanprod(
+    x: Open[bool_] | Open[NT], axis: Axes = None, *, keepdims: bool = False
+) -> AnyArray: ...
+def nanprod(x: ArrayLike, axis: Axes = None, *, keepdims: bool = False) -> Any:
     """The product of the elements that are not NaN."""
     y, there = _present("nanprod", x)
     return full.prod(y, axis, keepdims=keepdims, where=there)

@@ -25,7 +25,9 @@ from verax.dsl.lang.promotion import asarray, broadcast_to, convert, scalar
 from verax.dsl.lang.signatures import (
     DT,
     FT,
+    NT,
     ST,
+    WT,
     AnyArray,
     ArrayLike,
     Like,
@@ -150,15 +152,19 @@ def sum(
 ) -> Open[int32_]: ...
 @overload
 def sum(
+    x: Open[NT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> AnyArray: ...
+@overload
+def sum(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def sum(
-    x: Like[DT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,
@@ -204,15 +210,23 @@ def mean(
 ) -> Open[FT]: ...
 @overload
 def mean(
+    x: Open[bool_] | Open[WT],
+    axis: Axes = None,
+    *,
+    keepdims: bool = False,
+    where: ArrayLike | None = None,
+) -> AnyArray: ...
+@overload
+def mean(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def mean(
-    x: Like[DT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,
@@ -272,15 +286,19 @@ def prod(
 ) -> Open[int32_]: ...
 @overload
 def prod(
+    x: Open[NT], axis: Axes = None, *, keepdims: bool = False, where: ArrayLike | None = None
+) -> AnyArray: ...
+@overload
+def prod(
     x: ArrayLike,
     axis: Axes = None,
     *,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike,
     keepdims: bool = False,
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def prod(
-    x: Like[DT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     dtype: DTypeLike = None,

@@ -2,7 +2,8 @@
 
 ``Real[FT, *Ds]`` is what a function of real or complex numbers takes and ``Like[DT]`` an operand of
 any shape; NumPy arrays and Python scalars come in everywhere. ``FT`` is a floating dtype, real or
-complex, ``RF`` a real one, ``RT`` a real number and ``ST`` a dtype whose sum has it too. Result
+complex, ``RF`` a real one and ``CT`` a complex one, ``RT`` a real number, ``WT`` an integer and
+``NT`` a narrow one, and ``ST`` a dtype whose sum has it too. Result
 types are exact in the dtype, and in the shape wherever overloads can say it; the dims of other
 results are open to a checker.
 
@@ -30,10 +31,13 @@ from typing import (
 )
 
 from verax.compiler.ir.dtypes import (
+    Complex,
     Floating,
     Inexact,
+    Narrow,
     Ordered,
     Scalar,
+    Whole,
     Wide,
     float32,
     int32,
@@ -68,6 +72,9 @@ if TYPE_CHECKING:
     RF = TypeVar("RF", bound=Floating, default=Any)
     RT = TypeVar("RT", bound=Ordered, default=Any)
     ST = TypeVar("ST", bound=Wide, default=Any)
+    WT = TypeVar("WT", bound=Whole, default=Any)
+    NT = TypeVar("NT", bound=Narrow, default=Any)
+    CT = TypeVar("CT", bound=Complex, default=Any)
 
     class Transposed:
         """What ``x.T`` is, by the rank of x."""
@@ -89,6 +96,7 @@ else:  # at run time a default has no use, and F32[()] must not become it: it is
 
     DT, DT2, DF, DI, DU = [TypeVar(name) for name in ("DT", "DT2", "DF", "DI", "DU")]
     FT, RF, RT, ST = [TypeVar(name) for name in ("FT", "RF", "RT", "ST")]
+    WT, NT, CT = [TypeVar(name) for name in ("WT", "NT", "CT")]
     N, M, K = [TypeVar(name) for name in ("N", "M", "K")]
     R, Stacked = TypeVar("R", covariant=True), TypeVar("Stacked", covariant=True)
     Ds, Es = TypeVarTuple("Ds"), TypeVarTuple("Es")

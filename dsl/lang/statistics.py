@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args, overload
 
-from verax.compiler.ir.dtypes import int32, real_of
+from verax.compiler.ir.dtypes import bool_, int32, real_of
 from verax.compiler.ir.errors import ShapeError
 from verax.compiler.ir.sizes import Poly
 from verax.compiler.ops.arithmetic import CEIL, FLOOR, REAL, ROUND_EVEN
@@ -28,8 +28,10 @@ from verax.dsl.lang.manipulation import atleast_2d, matrix_transpose, permuted, 
 from verax.dsl.lang.promotion import asarray, broadcast_to, convert, is_array, scalar
 from verax.dsl.lang.reductions import Over, accumulator, counted, mask_of, masked, ordered, total
 from verax.dsl.lang.signatures import (
+    CT,
     FT,
     RF,
+    WT,
     AnyArray,
     ArrayLike,
     Like,
@@ -100,7 +102,7 @@ def var(
 ) -> Open[RF]: ...
 @overload
 def var(
-    x: ArrayLike,
+    x: Open[bool_] | Open[WT] | Open[CT],
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -109,7 +111,7 @@ def var(
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def var(
-    x: Like[FT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -174,7 +176,7 @@ def std(
 ) -> Open[RF]: ...
 @overload
 def std(
-    x: ArrayLike,
+    x: Open[bool_] | Open[WT] | Open[CT],
     axis: Axes = None,
     *,
     correction: float = 0,
@@ -183,7 +185,7 @@ def std(
     where: ArrayLike | None = None,
 ) -> AnyArray: ...
 def std(
-    x: Like[FT],
+    x: ArrayLike,
     axis: Axes = None,
     *,
     correction: float = 0,

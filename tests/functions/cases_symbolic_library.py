@@ -253,6 +253,14 @@ def loss(w: Any, x: Any) -> Any:
     return vx.mean(vx.tanh(x @ w) ** 2)
 
 
+def twice(x: Any) -> Any:
+    return x * 2
+
+
+def sum_times(x: Any, y: Any) -> Any:
+    return vx.sum(x) * y
+
+
 def mixed(x: Any) -> Any:
     """A bit of everything that knows its size: slices, joins, sorts, cumulations, products."""
     y = vx.concat([x[1:], x[:1]])
@@ -321,10 +329,10 @@ TRANSFORMS = [
         ("N", "N"),
         lambda r, x: vx.linear_call(lambda r, x: r * x, lambda r, x: r * x, r, x),
     ),
-    Row("jacfwd", ("N",), vx.jacfwd(lambda x: x * 2)),
-    Row("jacrev", ("N",), vx.jacrev(lambda x: x * 2)),
+    Row("jacfwd", ("N",), vx.jacfwd(twice)),
+    Row("jacrev", ("N",), vx.jacrev(twice)),
     Row("hessian", ("N",), vx.hessian(mixed)),
-    Row("jacrev", ("N", "M"), vx.jacrev(lambda x, y: vx.sum(x) * y)),
+    Row("jacrev", ("N", "M"), vx.jacrev(sum_times)),
     Row("vmap", ("N D",), vx.vmap(mixed)),
     Row(
         "vmap",

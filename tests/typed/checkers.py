@@ -72,7 +72,14 @@ def mypy_text(
 def pyright(
     files: Sequence[Path], scratch: Path, mode: Literal["basic", "strict"] = "basic"
 ) -> list[Error]:
-    """The errors of one run of pyright over all files."""
+    """The errors of one run of pyright over all files; see ``pyright_text``."""
+    return errors_in(pyright_text(files, scratch, mode))
+
+
+def pyright_text(
+    files: Sequence[Path], scratch: Path, mode: Literal["basic", "strict"] = "basic"
+) -> str:
+    """What one run of pyright over all files says."""
     config = scratch / "pyrightconfig.json"
     names = ", ".join(f'"{os.path.relpath(f, scratch)}"' for f in files)
     config.write_text(_PYRIGHT.format(files=names, mode=mode, root=ROOT))
@@ -80,4 +87,4 @@ def pyright(
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise CheckerFailed(done.stdout[-2000:] + done.stderr[-4000:])
-    return errors_in(done.stdout)
+    return done.stdout
