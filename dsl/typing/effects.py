@@ -11,7 +11,8 @@ for it may not run while staging; and so is a table that is filled in with what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from mypy.nodes import (
@@ -103,31 +104,50 @@ class Place(NamedTuple):
     root: str
 
 
-def analyse(tree: MypyFile, asked: Asked) -> dict[FuncItem | None, list[Finding]]:
-    """The effects in the staged functions of a module, by the outermost function they stand in."""
-    units = dict(_units(tree))
-    own = frozenset([x for x in inside(tree) if isinstance(x, FuncItem)])
-    found: dict[FuncItem | None, list[Finding]] = {}
-    seen: set[Node] = set()
-    for s in staged(tree):
-        for finding in _Region(s, own, asked).findings():
-            assert isinstance(finding.node, Node)
-            if finding.node not in seen:
-                seen.add(finding.node)
-                found.setdefault(units.get(finding.node), []).append(finding)
-    return found
+class Outline(NamedTuple):
+    """What is known of a module without types.
+
+    Attributes:
+        units: of each node in a function, the outermost function that it stands in.
+        own: all functions.
+        staged: those that are staged.
+    """
+
+    units: dict[Node, FuncItem]
+    own: frozenset[FuncItem]
+    staged: list[Staged]
 
 
-def _units(tree: MypyFile) -> Iterator[tuple[Node, FuncItem]]:
-    """Every node, with the outermost function that it stands in."""
+def outline(tree: MypyFile) -> Outline:
+    """Read a module once."""
+    units: dict[Node, FuncItem] = {}
+    own: list[FuncItem] = []
+    nodes: list[Node] = []
     todo: list[tuple[Node, FuncItem | None]] = [(tree, None)]
     while todo:
         node, unit = todo.pop()
-        if unit is None and isinstance(node, FuncDef):
-            unit = node
+        nodes.append(node)
+        if isinstance(node, FuncItem):
+            own.append(node)
+            if unit is None and isinstance(node, FuncDef):
+                unit = node
         if unit is not None:
-            yield node, unit
-        todo += [(x, unit) for x in parts(node)]
+            units[node] = unit
+        todo += [(x, unit) for x in reversed(parts(node))]
+    return Outline(units, frozenset(own), staged(nodes))
+
+
+def analyse(module: Outline, asked: Asked) -> dict[FuncItem | None, list[Finding]]:
+    """The effects in the staged functions of a module, by the outermost function they stand in."""
+    found: dict[FuncItem | None, list[Finding]] = {}
+    seen: set[Node] = set()
+    for s in module.staged:
+        for finding in _Region(s, module.own, asked).findings():
+            assert isinstance(finding.node, Node)
+            if finding.node not in seen:
+                seen.add(finding.node)
+                found.setdefault(module.units.get(finding.node), []).append(finding)
+    return found
 
 
 class _Region:
@@ -135,7 +155,7 @@ class _Region:
 
     def __init__(self, s: Staged, own: frozenset[FuncItem], asked: Asked) -> None:
         self.s, self.own, self.asked = s, own, asked
-        self.inside = _bound(s.function)
+        self.inside = _bound(s.function, s.function.body)
         self.given: dict[Var, Place] = {}  # the self of methods that are followed
         self.path: tuple[FuncItem, ...] = (s.function,)
         self.found: list[Finding] = []
@@ -271,7 +291,7 @@ class _Region:
         if f.is_generator or f.is_coroutine:
             return
         outer = self.inside, self.path
-        self.inside, self.path = self.inside | _bound(f), (*self.path, f)
+        self.inside, self.path = self.inside | _bound(f, f.body), (*self.path, f)
         self.block(f.body)
         self.inside, self.path = outer
 
@@ -421,7 +441,8 @@ def _full_name(e: Expression) -> str:
     return e.fullname if isinstance(e, RefExpr) else ""
 
 
-def _bound(f: FuncItem) -> frozenset[Var]:
+@lru_cache(256)
+def _bound(f: FuncItem, body: Block) -> frozenset[Var]:
     """The variables that a function, or a function in it, binds as its own."""
     found: set[Var] = set()
     for x in inside(f):

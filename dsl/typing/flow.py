@@ -37,8 +37,16 @@ class _Analysed(NamedTuple):
 _ANALYSED: OrderedDict[FuncItem | MypyFile, _Analysed] = OrderedDict()
 
 
-_EFFECTS: OrderedDict[MypyFile, tuple[object, Asked, dict[FuncItem | None, list[Finding]]]]
-_EFFECTS = OrderedDict()
+class _Module(NamedTuple):
+    """A module, and the effects in it by function, with what they rest on."""
+
+    body: object
+    outline: effects.Outline
+    asked: Asked
+    findings: dict[FuncItem | None, list[Finding]]
+
+
+_MODULES: OrderedDict[MypyFile, _Module] = OrderedDict()
 
 
 def report(api: CheckerPluginInterface, context: Context) -> None:
@@ -89,12 +97,15 @@ def _analysed(api: TypeChecker, unit: FuncItem | MypyFile) -> _Analysed:
 def _effects(api: TypeChecker) -> dict[FuncItem | None, list[Finding]]:
     """The effects in the whole module, by function."""
     tree, lookup = api.tree, api.lookup_type_or_none
-    kept = _EFFECTS.get(tree)
-    if kept is not None and kept[0] is tree.defs and kept[1].holds(lookup):
-        return kept[2]
+    kept = _MODULES.get(tree)
+    if kept is not None and kept.body is not tree.defs:
+        kept = None
+    if kept is not None and kept.asked.holds(lookup):
+        return kept.findings
+    outline = effects.outline(tree) if kept is None else kept.outline
     asked = Asked(lookup)
-    found = effects.analyse(tree, asked)
-    _EFFECTS[tree] = tree.defs, asked, found
-    while len(_EFFECTS) > KEPT:
-        _EFFECTS.popitem(last=False)
+    found = effects.analyse(outline, asked)
+    _MODULES[tree] = _Module(tree.defs, outline, asked, found)
+    while len(_MODULES) > KEPT:
+        _MODULES.popitem(last=False)
     return found

@@ -6,7 +6,7 @@ a lambda was assigned to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mypy.nodes import (
@@ -19,7 +19,6 @@ from mypy.nodes import (
     LambdaExpr,
     ListExpr,
     MemberExpr,
-    MypyFile,
     NameExpr,
     Node,
     RefExpr,
@@ -27,7 +26,6 @@ from mypy.nodes import (
     Var,
 )
 
-from verax.dsl.typing.syntax import inside
 from verax.dsl.typing.takers import RULES, TAKERS
 
 PARTIAL = "functools.partial"
@@ -47,11 +45,11 @@ class Staged(NamedTuple):
     static: bool
 
 
-def staged(tree: MypyFile) -> list[Staged]:
-    """The functions of a module that are staged in it, each once."""
-    lambdas = dict(_lambdas(tree))
+def staged(nodes: Sequence[Node]) -> list[Staged]:
+    """The functions of a module, of which these are all nodes, that are staged in it."""
+    lambdas = dict(_lambdas(nodes))
     found: dict[FuncItem, Staged] = {}
-    for node in inside(tree):
+    for node in nodes:
         for how, e, call in _given(node):
             for function in _functions(e, lambdas):
                 static = call is not None and any(n and "static" in n for n in call.arg_names)
@@ -59,8 +57,8 @@ def staged(tree: MypyFile) -> list[Staged]:
     return list(found.values())
 
 
-def _lambdas(tree: MypyFile) -> Iterator[tuple[Var, FuncItem]]:
-    for node in inside(tree):
+def _lambdas(nodes: Sequence[Node]) -> Iterator[tuple[Var, FuncItem]]:
+    for node in nodes:
         if isinstance(node, AssignmentStmt) and isinstance(node.rvalue, LambdaExpr):
             for lv in node.lvalues:
                 if isinstance(lv, NameExpr) and isinstance(lv.node, Var):

@@ -6,7 +6,7 @@ attributes by class is all that a walk needs; a class that is not in it has no p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mypy.nodes import (
@@ -82,20 +82,26 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def parts(node: Node) -> Iterator[Node]:
+def parts(node: Node) -> list[Node]:
     """The nodes right below a node; blocks that mypy knows to be unreachable are empty."""
+    found: list[Node] = []
     if isinstance(node, Block) and node.is_unreachable:
-        return
+        return found
     for name in PARTS.get(type(node).__name__, ()):
-        yield from _flat(getattr(node, name, None))
+        x = getattr(node, name)
+        if isinstance(x, list):
+            _flatten(x, found)
+        elif x is not None:
+            found.append(x)
+    return found
 
 
-def _flat(x: Any) -> Iterator[Node]:
-    if isinstance(x, Node):
-        yield x
-    elif isinstance(x, (list, tuple)):
-        for y in x:
-            yield from _flat(y)
+def _flatten(xs: Sequence[Any], found: list[Node]) -> None:
+    for x in xs:
+        if isinstance(x, Node):
+            found.append(x)
+        elif isinstance(x, (list, tuple)):
+            _flatten(x, found)
 
 
 def of_unit(unit: FuncItem | MypyFile) -> Iterator[Node]:
@@ -104,7 +110,7 @@ def of_unit(unit: FuncItem | MypyFile) -> Iterator[Node]:
     while todo:
         here = todo.pop()
         yield here
-        below = reversed(list(parts(here)))
+        below = reversed(parts(here))
         if isinstance(unit, MypyFile):
             todo += [x for x in below if not isinstance(x, _UNITS)]
         else:
@@ -120,4 +126,4 @@ def inside(node: Node) -> Iterator[Node]:
     while todo:
         here = todo.pop()
         yield here
-        todo += reversed(list(parts(here)))
+        todo += reversed(parts(here))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
 
 import verax as vx
+from tests.typed.checking import checked
 from tests.typed.key_programs import PRELUDE, RIGHT, WRONG
 from tests.typed.programs import Table
 
@@ -54,3 +59,86 @@ MESSAGES = {
 def test_messages(name: str) -> None:
     texts = [re.sub(r"line \d+", "line L", text) for _, text in found()[f"wrong: {name}"]]
     assert texts == [MESSAGES[name]]
+
+
+class Writer:
+    """Writes a random function of a key and two conditions."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.lines: list[str] = []
+        self.names = ["k"]
+
+    def function(self, name: str) -> str:
+        self.lines = [f"def {name}(k: Key, c: bool, d: bool) -> Any:", "    x = 0.0"]
+        self.block(1, 5)
+        return "\n".join([*self.lines, "    return x", ""])
+
+    def block(self, depth: int, most: int) -> None:
+        for _ in range(self.random.randint(1, most)):
+            self.statement(depth)
+
+    def statement(self, depth: int) -> None:
+        kinds = ["use", "use", "split", "alias", "fold", "made", "part", "choice"]
+        if depth < 3:
+            kinds += ["if", "for", "else", "list", "over"]
+        kind, k = self.random.choice(kinds), self.random.choice(self.names)
+        put = lambda text: self.lines.append("    " * depth + text)  # noqa: E731
+        other = self.random.choice(["k", "a", "b"])
+        if kind == "use":
+            put(f"x = x + normal({k})")
+        elif kind == "split":
+            put(f"{other}, b = split({k})")
+            self.names += [other, "b"] if depth == 1 else []
+        elif kind == "alias":
+            put(f"{other} = {k}")
+            self.names += [other] if depth == 1 else []
+        elif kind == "fold":
+            put(f"x = x + normal(fold_in({k}, {self.random.randint(0, 1)}))")
+        elif kind == "made":
+            put(f"{other} = key(1)")
+            self.names += [other] if depth == 1 else []
+        elif kind == "part":
+            put(f"keys = split({k}, 2)")
+            for i in self.random.choices(["0", "1", "-1"], k=2):
+                put(f"x = x + normal(keys[{i}])")
+        elif kind == "choice":
+            put(f"x = x + normal({k} if {self.random.choice('cd')} else {self.names[-1]})")
+        elif kind == "list":
+            put(f"x = x + sum([normal({k}) for _ in range({self.random.randint(1, 2)})])")
+        elif kind == "over":
+            put(f"for s in split({k}, 2):")
+            put(f"    x = x + normal({self.random.choice(['s', k])})")
+        else:
+            condition = self.random.choice(["c", "d", "not c", "c and d"])
+            head = f"for i in range({self.random.randint(1, 6)})" if kind == "for" else condition
+            put(f"{head}:" if kind == "for" else f"if {head}:")
+            self.block(depth + 1, 2)
+            if kind == "else":
+                put("else:")
+                self.block(depth + 1, 2)
+
+
+def test_random_programs_agree() -> None:
+    """Whether any choice of conditions is refused at run time, the checker says for all of them."""
+    texts = [Writer(seed).function(f"f{seed}") for seed in range(300)]
+    source = PRELUDE + "\n".join(texts)
+    world: dict[str, Any] = {"__name__": "program"}
+    exec(compile(source, "<random>", "exec", dont_inherit=True), world)
+    bad = [line for line, _ in checked({"random_programs": source})["random_programs"]]
+    start = PRELUDE.count("\n") + 1
+    for seed, text in enumerate(texts):
+        n = text.count("\n")
+        said = any(start <= line < start + n for line in bad)
+        start += n + 1
+        assert said == refused(world[f"f{seed}"]), text
+
+
+def refused(f: Callable[..., Any]) -> bool:
+    """Whether the runtime refuses for some choice."""
+    for c, d in itertools.product((True, False), repeat=2):
+        try:
+            f(vx.random.key(0), c, d)
+        except vx.KeyReuseError:
+            return True
+    return False
