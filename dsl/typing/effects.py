@@ -12,7 +12,6 @@ for it may not run while staging; and so is a table that is filled in with what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from mypy.nodes import (
@@ -141,8 +140,9 @@ def analyse(module: Outline, asked: Asked) -> dict[FuncItem | None, list[Finding
     """The effects in the staged functions of a module, by the outermost function they stand in."""
     found: dict[FuncItem | None, list[Finding]] = {}
     seen: set[Node] = set()
+    known: dict[FuncItem, frozenset[Var]] = {}  # for now: the daemon renews them
     for s in module.staged:
-        for finding in _Region(s, module.own, asked).findings():
+        for finding in _Region(s, module.own, asked, known).findings():
             assert isinstance(finding.node, Node)
             if finding.node not in seen:
                 seen.add(finding.node)
@@ -153,12 +153,24 @@ def analyse(module: Outline, asked: Asked) -> dict[FuncItem | None, list[Finding
 class _Region:
     """What runs when one function is staged."""
 
-    def __init__(self, s: Staged, own: frozenset[FuncItem], asked: Asked) -> None:
-        self.s, self.own, self.asked = s, own, asked
-        self.inside = _bound(s.function, s.function.body)
+    def __init__(
+        self,
+        s: Staged,
+        own: frozenset[FuncItem],
+        asked: Asked,
+        known: dict[FuncItem, frozenset[Var]],
+    ) -> None:
+        self.s, self.own, self.asked, self.known = s, own, asked, known
+        self.inside = self.bound(s.function)
         self.given: dict[Var, Place] = {}  # the self of methods that are followed
         self.path: tuple[FuncItem, ...] = (s.function,)
         self.found: list[Finding] = []
+
+    def bound(self, f: FuncItem) -> frozenset[Var]:
+        """The variables that a function binds as its own."""
+        if f not in self.known:
+            self.known[f] = _bound(f)
+        return self.known[f]
 
     def findings(self) -> list[Finding]:
         self.block(self.s.function.body)
@@ -291,7 +303,7 @@ class _Region:
         if f.is_generator or f.is_coroutine:
             return
         outer = self.inside, self.path
-        self.inside, self.path = self.inside | _bound(f, f.body), (*self.path, f)
+        self.inside, self.path = self.inside | self.bound(f), (*self.path, f)
         self.block(f.body)
         self.inside, self.path = outer
 
@@ -441,8 +453,7 @@ def _full_name(e: Expression) -> str:
     return e.fullname if isinstance(e, RefExpr) else ""
 
 
-@lru_cache(256)
-def _bound(f: FuncItem, body: Block) -> frozenset[Var]:
+def _bound(f: FuncItem) -> frozenset[Var]:
     """The variables that a function, or a function in it, binds as its own."""
     found: set[Var] = set()
     for x in inside(f):

@@ -83,7 +83,10 @@ class Writer:
         if depth < 3:
             kinds += ["if", "for", "else", "list", "over"]
         kind, k = self.random.choice(kinds), self.random.choice(self.names)
-        put = lambda text: self.lines.append("    " * depth + text)  # noqa: E731
+
+        def put(text: str) -> None:
+            self.lines.append("    " * depth + text)
+
         other = self.random.choice(["k", "a", "b"])
         if kind == "use":
             put(f"x = x + normal({k})")
