@@ -139,6 +139,7 @@ def with_rule(bwd: Callable[[Any, Any], Any]) -> Any:
 CASES: dict[str, Callable[[], Any]] = {
     "matmul": lambda: A @ B,
     "matmul that fits transposed": lambda: A @ vx.ones((4, 16)),
+    "matmul of stacks": lambda: vx.ones((2, 8, 16)) @ vx.ones((2, 32, 4)),
     "matmul of a scalar": lambda: vx.matmul(A, 2.0),
     "broadcast": lambda: A + vx.ones((8, 15)),
     "broadcast under jit": lambda: vx.jit(lambda x: x * vx.ones((3,)))(A),

@@ -115,7 +115,7 @@ def _check_matmul(name: str, a: AnyArray, b: AnyArray) -> None:
         right = "only one" if b.ndim == 1 else "second-to-last"
         raise ShapeError(
             f"{name}: the {left} of the left ({m}) and the {right} of the right ({n}) differ\n"
-            + _matrices(a, b, "k"),
+            + _matrices(a, b, ["k"]),
             fix=_transposition(shape_of(a), shape_of(b)),
         )
     batches = shape_of(a)[:-2], shape_of(b)[:-2]

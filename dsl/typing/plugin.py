@@ -27,6 +27,7 @@ from mypy.nodes import (
     Context,
     Expression,
     LambdaExpr,
+    OverloadedFuncDef,
     RefExpr,
     TempNode,
     TypeInfo,
@@ -119,14 +120,14 @@ class VeraxPlugin(Plugin):
     ) -> Callable[[FunctionSigContext], FunctionLike] | None:
         if library.function(fullname) is not None:
             return self._signature
-        return None if _is_library(fullname) else _safe(self._user_signature)
+        return None if self._is_left_alone(fullname) else _safe(self._user_signature)
 
     def get_method_signature_hook(
         self, fullname: str
     ) -> Callable[[MethodSigContext], FunctionLike] | None:
         if library.function(fullname) is not None:
             return self._signature
-        return None if _is_library(fullname) else _safe(self._user_signature)
+        return None if self._is_left_alone(fullname) else _safe(self._user_signature)
 
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         if fullname == "builtins.len":
@@ -175,6 +176,13 @@ class VeraxPlugin(Plugin):
 
     def _user_signature(self, ctx: FunctionSigContext | MethodSigContext) -> FunctionLike:
         return ctx.default_signature if _in_library(ctx.api) else bound(ctx, self.named)
+
+    def _is_left_alone(self, fullname: str) -> bool:
+        """Whether no dims are bound in calls of a function: of several signatures one shall fit."""
+        if _is_library(fullname):
+            return True
+        symbol = self.lookup_fully_qualified(fullname)
+        return symbol is not None and isinstance(symbol.node, OverloadedFuncDef)
 
     def _user_call(self, ctx: Call) -> Type:
         if _in_library(ctx.api):
