@@ -84,19 +84,34 @@ def _ravel_index(static: tuple[tuple[int, ...], str], *rows: AnyArray) -> AnyArr
     return out
 
 
+MOST_ELEMENTS = 1 << 28
+"""Of how many elements positions are written down."""
+
+
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> Positions:
     """The rows and columns of the elements on and below the k-th diagonal of an n x m matrix."""
+    _few("tril_indices", n, m)
     return _constant(numpy().tril_indices(n, k, m))
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> Positions:
     """The rows and columns of the elements on and above the k-th diagonal of an n x m matrix."""
+    _few("triu_indices", n, m)
     return _constant(numpy().triu_indices(n, k, m))
 
 
 def diag_indices(n: int) -> Positions:
     """The rows and columns of the diagonal of an n x n matrix."""
     return _constant(numpy().diag_indices(n))
+
+
+def _few(name: str, n: int, m: int | None) -> None:
+    m = n if m is None else m
+    if n * m > MOST_ELEMENTS:
+        raise ShapeError(
+            f"{name}: the positions in a {n} x {m} matrix would be constants of the program",
+            fix="a mask costs nothing: vx.arange(n)[:, None] >= vx.arange(m)",
+        )
 
 
 def _constant(rows: Any) -> Positions:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     Out: TypeAlias = Array[DT, *tuple[Any, ...]]
 
+MOST_PARTS = 1 << 20
+"""How many parts an array is cut into at most."""
+
 
 # together
 
@@ -263,6 +266,11 @@ def array_split(x: Like[DT], sections: int | Iterable[int], axis: int = 0) -> li
             raise ShapeError(
                 f"array_split: {count} parts of dimension {axis} of {y.type}",
                 fix="give a number of 1 or more, or the positions to cut at",
+            )
+        if count > MOST_PARTS:
+            raise ShapeError(
+                f"array_split: {count} parts would each be an array of the program",
+                fix="use reshape, and index or map over the parts",
             )
         size, longer = divmod(n, count)
         ends = [k * size + min(k, longer) for k in range(1, count)]

@@ -64,7 +64,10 @@ class Scope:
         self.open, self.forced, self.looks, self.repeats = True, False, looks, repeats
         self.captured, self.values, self.uses, self.looked = {}, {}, {}, []
         self.what, self.outer, self.axis = what, outer, axis
-        self.strict = outer is not None and outer.strict
+        self.strict = False
+        if outer is not None:
+            self.strict = outer.strict
+            self.builder.equations = type(outer.builder.equations)()  # these may be bounded
         self.name, self.code = name_of(f), code_of(f)
 
     @property

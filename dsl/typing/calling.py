@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from verax.compiler.ir.program import Equation
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang.promotion import scalar_class
 from verax.dsl.lang.scope import STACK, Scope
@@ -33,11 +34,24 @@ from verax.dsl.typing.described import (
 )
 from verax.sharding.errors import VeraxError
 
+MOST_EQUATIONS = 10_000
+"""What a call may be made of: a Python loop over a large size would take for ever."""
+
+
+class _Few(list[Equation]):
+    """Equations that stop the call which makes too many of them."""
+
+    def append(self, equation: Equation, /) -> None:
+        if len(self) >= MOST_EQUATIONS:
+            raise Undecided(f"the call takes more than {MOST_EQUATIONS} operations")
+        super().append(equation)
+
 
 @contextmanager
 def opened() -> Iterator[Scope]:
     """A scope in which library functions are called; what is no error of verax is Undecided."""
     scope = Scope("a call", None)
+    scope.builder.equations = _Few()
     scope.strict = True
     outer, STACK.scope = STACK.scope, None
     try:

@@ -72,13 +72,12 @@ from verax.dsl.typing.reading import is_any, unions
 from verax.dsl.typing.settings import read_settings
 from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
 from verax.dsl.typing.structs import STRUCT, struct
+from verax.dsl.typing.unsupported import is_supported, unsupported
 from verax.sharding.errors import VeraxError
 
 Call: TypeAlias = FunctionContext | MethodContext
 C = TypeVar("C")
 Arguments: TypeAlias = tuple[list[tuple[Any, Type]], dict[str, tuple[Any, Type]]]
-SUPPORTED = ((2, 0), (2, 4))
-"""The minor versions of mypy, from and to, that this was tested on."""
 FUNCTIONS = frozenset({"verax.dsl.lang.jit.Jit", "verax.dsl.lang.signatures.Transformed"})
 """The classes of what transformations give, in their signatures."""
 _REFUSED: Type = NoneType()
@@ -479,11 +478,4 @@ def _digest() -> str:
 
 def plugin(version: str) -> type[Plugin]:
     """What mypy calls with its version."""
-    major, minor = map(int, version.split("+")[0].split(".")[:2])
-    if not SUPPORTED[0] <= (major, minor) <= SUPPORTED[1]:
-        low, high = (".".join(map(str, v)) for v in SUPPORTED)
-        raise RuntimeError(
-            f"verax's mypy plugin was tested with mypy {low} to {high}, and this is {version}:"
-            f' pip install "mypy>={low},<{SUPPORTED[1][0]}.{SUPPORTED[1][1] + 1}"'
-        )
-    return VeraxPlugin
+    return VeraxPlugin if is_supported(version) else unsupported(version)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import configparser
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,21 +29,22 @@ class Settings(NamedTuple):
 def read_settings(config_file: str | None) -> Settings:
     """The settings in mypy's configuration file.
 
-    Raises:
-        ValueError: an unknown setting, or a value that is no boolean.
+    Of an unknown setting, or a value that is no boolean, stderr says so, as mypy does of its own.
     """
     if not config_file:
         return Settings()
     path = Path(config_file)
     found = _from_toml(path) if path.suffix == ".toml" else _from_ini(path)
-    unknown = sorted(set(found) - set(Settings._fields))
-    if unknown:
-        known = ", ".join(Settings._fields)
-        raise ValueError(f"{path.name}: {NAME} has no setting {unknown[0]!r}; it has {known}")
+    known = ", ".join(Settings._fields)
+    right: dict[str, bool] = {}
     for name, value in found.items():
-        if not isinstance(value, bool):
-            raise ValueError(f"{path.name}: {NAME}.{name} is {value!r}, expected true or false")
-    return Settings(**found)
+        if name not in Settings._fields:
+            print(f"{path.name}: [{NAME}]: no setting {name!r}, only {known}", file=sys.stderr)
+        elif not isinstance(value, bool):
+            print(f"{path.name}: [{NAME}]: {name} is {value!r}, not a boolean", file=sys.stderr)
+        else:
+            right[name] = value
+    return Settings(**right)
 
 
 def _from_toml(path: Path) -> dict[str, Any]:

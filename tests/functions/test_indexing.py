@@ -615,6 +615,8 @@ def test_coordinates() -> None:
     for name in ("tril_indices", "triu_indices"):
         for got, want in zip(getattr(coordinates, name)(3, 1, 4), getattr(np, name)(3, 1, 4)):
             close(got, want)
+        with pytest.raises(vx.ShapeError, match="1000000 x 1000000 matrix would be constants"):
+            getattr(coordinates, name)(1_000_000)
     x = np.arange(12.0).reshape(3, 4)
     grid = coordinates.ix_(vx.asarray([0, 2]), vx.asarray([1, 3, 0]))
     close(vx.asarray(x)[grid], x[np.ix_([0, 2], [1, 3, 0])])

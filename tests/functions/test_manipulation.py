@@ -276,6 +276,11 @@ A, B = vx.zeros((2, 3)), vx.zeros((2, 4))
             "  fix: vx.array_split makes parts of nearly one size",
         ),
         (
+            lambda: vx.split(vx.broadcast_to(A[0, 0], (1 << 21,)), 1 << 21),
+            "[verax-shape] array_split: 2097152 parts would each be an array of the program\n"
+            "  fix: use reshape, and index or map over the parts",
+        ),
+        (
             lambda: vx.repeat(A, [1, 2], axis=1),
             "[verax-shape] repeat: 2 counts for the 3 elements of dimension 1 of float32[2,3]",
         ),
