@@ -456,6 +456,8 @@ _OTHERS = ("builtins.", "typing.", "numpy.", "collections.", "functools.")
 
 def _is_library(fullname: str) -> bool:
     """Whether a name is none of the user's, so that no dims stand in its signature."""
+    if fullname.startswith("verax."):
+        return fullname.endswith(".__get__")  # a descriptor of ours takes any array
     return fullname.startswith(_OTHERS)
 
 
