@@ -10,7 +10,7 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from verax.compiler.ir.dtypes import DType, int32, uint8, uint16, uint32, uint64
 from verax.compiler.ir.errors import DTypeError, ShapeError
@@ -24,9 +24,9 @@ from verax.compiler.ops.random import KeyData, KeyWrap, Threefry
 from verax.compiler.ops.slicing import Concatenate, Slice
 from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.fused import fused
-from verax.dsl.lang.key import Key, consume, derive
+from verax.dsl.lang.key import Key, OneKey, consume, derive
 from verax.dsl.lang.promotion import scalar
-from verax.dsl.lang.signatures import DU, Open, Shape1, Shape2, Shape3, Shape4, Zero
+from verax.dsl.lang.signatures import DU, Ds, N, Open, Shape1, Shape2, Shape3, Shape4, Zero
 from verax.dsl.lang.value import apply, apply_all
 
 Shape: TypeAlias = Size | Sequence[Size]
@@ -36,7 +36,7 @@ _MASK, _MASK64 = (1 << 32) - 1, (1 << 64) - 1
 UINTS: dict[int, DType] = {8: uint8, 16: uint16, 32: uint32, 64: uint64}
 
 
-def key(seed: Size | Array) -> Key:
+def key(seed: Size | Array) -> OneKey:
     """A new key.
 
     Args:
@@ -58,13 +58,13 @@ def key(seed: Size | Array) -> Key:
     return _as_key(fused(_words_of, None, seed))
 
 
-def key_data(key: Key) -> Open[uint32]:
+def key_data(key: Key[*Ds]) -> Array[uint32, *Ds, Literal[2]]:
     """The two 32-bit words of a key, ``uint32[..., 2]``; reading them consumes the key."""
     consume(key, "key_data")
     return apply(KeyData(), key)
 
 
-def wrap_key_data(data: Array) -> Key:
+def wrap_key_data(data: Array[uint32, *Ds, N]) -> Key[*Ds]:
     """The key whose words these are; ``data`` is ``uint32[..., 2]``."""
     if data.dtype is not uint32 or data.shape[-1:] != (2,):
         raise DTypeError(
@@ -74,7 +74,21 @@ def wrap_key_data(data: Array) -> Key:
     return _as_key(data)
 
 
-def split(key: Key, num: Shape = 2) -> Key:
+@overload
+def split(key: OneKey, num: Literal[2] = 2) -> Key[Literal[2]]: ...
+@overload
+def split(key: OneKey, num: tuple[()]) -> OneKey: ...
+@overload
+def split(key: OneKey, num: Shape1) -> Key[Any]: ...
+@overload
+def split(key: OneKey, num: Shape2) -> Key[Any, Any]: ...
+@overload
+def split(key: OneKey, num: Shape3) -> Key[Any, Any, Any]: ...
+@overload
+def split(key: OneKey, num: Shape4) -> Key[Any, Any, Any, Any]: ...
+@overload
+def split(key: OneKey, num: Shape) -> Key: ...
+def split(key: OneKey, num: Shape = 2) -> Any:
     """``num`` independent keys (an array of keys: index it, iterate over it, or map over it).
 
     >>> import verax as vx
@@ -87,7 +101,7 @@ def split(key: Key, num: Shape = 2) -> Key:
     return _as_key(fused(_split, shape_of(num), key))
 
 
-def fold_in(key: Key, data: Size | Array) -> Key:
+def fold_in(key: OneKey, data: Size | Array) -> OneKey:
     """A key derived from a key and an integer, such as a step or a layer number.
 
     The key itself is not consumed, so that one key serves many numbers; the same number twice is
@@ -108,20 +122,20 @@ def fold_in(key: Key, data: Size | Array) -> Key:
 
 
 @overload
-def bits(key: Key, shape: tuple[()] = (), dtype: type[DU] = ...) -> Zero[DU]: ...
+def bits(key: OneKey, shape: tuple[()] = (), dtype: type[DU] = ...) -> Zero[DU]: ...
 @overload
-def bits(key: Key, shape: Shape1, dtype: type[DU] = ...) -> Array[DU, Any]: ...
+def bits(key: OneKey, shape: Shape1, dtype: type[DU] = ...) -> Array[DU, Any]: ...
 @overload
-def bits(key: Key, shape: Shape2, dtype: type[DU] = ...) -> Array[DU, Any, Any]: ...
+def bits(key: OneKey, shape: Shape2, dtype: type[DU] = ...) -> Array[DU, Any, Any]: ...
 @overload
-def bits(key: Key, shape: Shape3, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any]: ...
+def bits(key: OneKey, shape: Shape3, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any]: ...
 @overload
-def bits(key: Key, shape: Shape4, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any, Any]: ...
+def bits(key: OneKey, shape: Shape4, dtype: type[DU] = ...) -> Array[DU, Any, Any, Any, Any]: ...
 @overload
-def bits(key: Key, shape: Shape = (), dtype: type[DU] = ...) -> Open[DU]: ...
+def bits(key: OneKey, shape: Shape = (), dtype: type[DU] = ...) -> Open[DU]: ...
 @overload
-def bits(key: Key, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
-def bits(key: Key, shape: Shape = (), dtype: DType = uint32) -> Any:
+def bits(key: OneKey, shape: Shape = (), dtype: DType = ...) -> AnyArray: ...
+def bits(key: OneKey, shape: Shape = (), dtype: DType = uint32) -> Any:
     """Uniform random bits as unsigned integers: ``dtype[shape]``.
 
     Args:

@@ -16,7 +16,14 @@ from typing import NamedTuple
 
 from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.sizes import Poly, Shape, Size, dim, divide, product
-from verax.dsl.lang.patterns import ArrayPattern, Segment, Sized, names_in
+from verax.dsl.lang.patterns import (
+    ArrayPattern,
+    KeyPattern,
+    Segment,
+    Sized,
+    names_in,
+    segment_of,
+)
 
 
 class Where(NamedTuple):
@@ -154,9 +161,11 @@ class Bindings:
         return f"{name} is {before.value} in {before.path} and {dtype} in {path}"
 
 
-def spread(p: ArrayPattern, shape: Shape) -> tuple[list[tuple[int, Sized]], Shape] | None:
+def spread(
+    p: ArrayPattern | KeyPattern, shape: Shape
+) -> tuple[list[tuple[int, Sized]], Shape] | None:
     """Which dim stands on which dimension, and what the segment is; None for a wrong rank."""
-    at = p.segment
+    at = segment_of(p.dims)
     if at is None:
         if len(p.dims) != len(shape):
             return None
@@ -170,9 +179,9 @@ def spread(p: ArrayPattern, shape: Shape) -> tuple[list[tuple[int, Sized]], Shap
     return head + tail, shape[at:end]
 
 
-def segment_name(p: ArrayPattern) -> str | None:
+def segment_name(p: ArrayPattern | KeyPattern) -> str | None:
     """The name of the segment of a pattern."""
-    at = p.segment
+    at = segment_of(p.dims)
     segment = None if at is None else p.dims[at]
     return segment.name if isinstance(segment, Segment) else None
 

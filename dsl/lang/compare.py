@@ -31,6 +31,7 @@ from verax.dsl.lang.patterns import (
     StructPattern,
     TuplePattern,
     UnionPattern,
+    segment_of,
 )
 from verax.dsl.lang.value import Value
 from verax.dsl.lang.weak import CARRIERS, described_type
@@ -176,7 +177,7 @@ def _option(p: UnionPattern, x: Any) -> Pattern | None:
     """The option of a union that a value is to be compared with; None for no comparison."""
     fitting = [o for o in p.options if _may_be(o, x)]
     if len(fitting) > 1 and isinstance(x, Leaf):
-        exact: list[Pattern] = [o for o in fitting if isinstance(o, ArrayPattern) and _fits(o, x)]
+        exact: list[Pattern] = [o for o in fitting if _fits(o, x)]
         fitting = exact or fitting
     if not fitting:
         other = [o for o in p.options if not isinstance(o, (NonePattern, ScalarPattern))]
@@ -204,7 +205,11 @@ def _may_be(o: Pattern, x: Any) -> bool:
     return True
 
 
-def _fits(o: ArrayPattern, x: Leaf) -> bool:
+def _fits(o: Pattern, x: Leaf) -> bool:
+    if isinstance(o, KeyPattern):
+        return spread(o, x.type.shape) is not None
+    if not isinstance(o, ArrayPattern):
+        return False
     return not _dtype_text(o, x, "") and spread(o, x.type.shape) is not None
 
 
@@ -225,7 +230,7 @@ def examine(rows: Sequence[Row], bindings: Bindings, first: int) -> list[Wrong]:
             continue
         found = _kind(i, row, bindings)
         wrong += [found] if found is not None else []
-        if isinstance(row.pattern, KeyPattern) or not isinstance(row.leaf.type, ArrayType):
+        if isinstance(row.pattern, KeyPattern) != isinstance(row.leaf.type, KeyType):
             continue
         placed = spread(row.pattern, row.leaf.type.shape)
         if placed is None:
@@ -297,10 +302,11 @@ def _dtype_text(p: ArrayPattern, leaf: Leaf, path: str) -> str:
     return f"{path} is {leaf}, and is declared {p.dtype}"
 
 
-def _rank(i: int, row: Row, p: ArrayPattern) -> Wrong:
+def _rank(i: int, row: Row, p: ArrayPattern | KeyPattern) -> Wrong:
     n, dims = row.leaf.type.ndim, len(p.dims)
-    at_least = "at least " if p.segment is not None else ""
-    dims -= p.segment is not None
+    open_ended = segment_of(p.dims) is not None
+    at_least = "at least " if open_ended else ""
+    dims -= open_ended
     text = f"{row.path} has {_count(n)}, and is declared with {at_least}{dims}, {p}"
     return Wrong(i, ShapeError, text)
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from verax.compiler.ir.errors import DTypeError, ShapeError
 from verax.compiler.ir.sizes import Poly
-from verax.compiler.ir.types import ArrayType
+from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang.binding import Bindings, segment_name, spread
 from verax.dsl.lang.compare import Leaf, Row, Wrong, examine, walk
 from verax.dsl.lang.hints import Signature, owner_of, plain_function, signature_of
 from verax.dsl.lang.patterns import (
-    ArrayPattern,
     KeyPattern,
     ScalarPattern,
     Sized,
@@ -172,8 +171,6 @@ def table(rows: Sequence[Row], wrong: Sequence[Wrong]) -> list[str]:
 
 
 def _names(row: Row) -> set[str]:
-    if isinstance(row.pattern, KeyPattern):
-        return set()
     if isinstance(row.pattern, ScalarPattern):
         return set(names_in(row.pattern.size))
     found = {n for d in row.pattern.dims if isinstance(d, Sized) for n in names_in(d.size)}
@@ -185,7 +182,9 @@ def _given(row: Row) -> str:
     """``float32[Batch=32, Feat=3]``: the type of an argument with the names of its dims."""
     leaf, p = row.leaf, row.pattern
     t = leaf.type
-    if leaf.weak or not isinstance(t, ArrayType) or not isinstance(p, ArrayPattern):
+    if leaf.weak or isinstance(p, ScalarPattern):
+        return str(leaf)
+    if isinstance(p, KeyPattern) != isinstance(t, KeyType):
         return str(leaf)
     placed = spread(p, t.shape)
     if placed is None:
@@ -195,5 +194,7 @@ def _given(row: Row) -> str:
         f"{named[i]}={n}" if i in named and isinstance(n, int) else str(n)
         for i, n in enumerate(t.shape)
     ]
+    if isinstance(t, KeyType):
+        return f"key<{t.impl}>[{', '.join(sizes)}]"
     text = f"{t.dtype.name}[{', '.join(sizes)}]"
     return text if t.spec is None else f"{text}@{t.spec}"

@@ -29,6 +29,7 @@ from verax.dsl.lang import typing as vocabulary
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.key import Key
 from verax.dsl.lang.patterns import (
+    ANY_SHAPE,
     ArrayPattern,
     DictPattern,
     DTypeName,
@@ -51,6 +52,7 @@ from verax.dsl.lang.signatures import Ds
 from verax.dsl.lang.struct import is_static, is_struct
 from verax.dsl.lang.treedef import node_of
 
+Dims: TypeAlias = tuple[Sized | Segment, ...]
 Given: TypeAlias = Mapping[Any, Any]
 """What stands for the type variables of a generic class."""
 
@@ -268,7 +270,7 @@ class _Reader:
         if c is Any or c is object:
             return Unknown(f"is annotated {getattr(c, '__name__', 'Any')}")
         if c is Array:
-            return ArrayPattern(None, (Segment(None),))
+            return ArrayPattern(None, ANY_SHAPE)
         if not isinstance(c, type):
             return Unknown(f"is annotated {c!r}, which says nothing of arrays")
         if issubclass(c, Key):
@@ -296,6 +298,8 @@ class _Reader:
     ) -> Pattern:
         if origin is Array:
             return self._array(args, space, given)
+        if origin is Key:
+            return self._shaped(args, KeyPattern, space, given)
         if origin is Annotated:
             return self.read(args[0], space, given)
         if origin in (Union, types.UnionType):
@@ -347,12 +351,17 @@ class _Reader:
         dtype = self._dtype(args[0], space, given)
         if isinstance(dtype, Unknown):
             return dtype
+        return self._shaped(args[1:], lambda dims: ArrayPattern(dtype, dims), space, given)
+
+    def _shaped(
+        self, args: tuple[Any, ...], of: Callable[[Dims], Pattern], space: _Space, given: Given
+    ) -> Pattern:
         dims: list[Sized | Segment] = []
-        for a in args[1:]:
+        for a in args:
             dims += self._dims(a, space, given)
         if sum(isinstance(d, Segment) for d in dims) > 1:
             return Unknown("has two segments of dims, which is one too many")
-        return ArrayPattern(dtype, tuple(dims))
+        return of(tuple(dims))
 
     def _dtype(self, d: Any, space: _Space, given: Given) -> DType | DTypeName | Unknown | None:
         d = space.value(d)

@@ -13,14 +13,17 @@ consumes no key from outside.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from verax.compiler.ir.errors import IndexingError, KeyReuseError
+from verax.compiler.ir.sizes import Poly, Size
 from verax.compiler.ir.span import Span, places, user_span
 from verax.compiler.ir.types import KeyType
 from verax.compiler.ops.contract import permute
 from verax.compiler.ops.random import KeyData, KeyWrap
 from verax.dsl.lang.scope import STACK, Scope
+from verax.dsl.lang.signatures import Ds, Es, M, N, Shape1, Shape2, Shape3, Shape4
 from verax.dsl.lang.value import Value, apply
 
 if TYPE_CHECKING:
@@ -135,8 +138,11 @@ class Somewhere:
 _SOMEWHERE = Somewhere()
 
 
-class Key(Value, of=KeyType):
-    """A random key, or an array of them. Index it, iterate over it or map over it to get one."""
+class Key(Value, Generic[*Ds], of=KeyType):
+    """A random key, or an array of them. Index it, iterate over it or map over it to get one.
+
+    In annotations ``Key[()]`` is one key, ``Key[Batch]`` an array of them, and ``Key`` either.
+    """
 
     __slots__ = ("_use",)
     _use: Use | None
@@ -166,7 +172,19 @@ class Key(Value, of=KeyType):
             n *= k
         return n
 
-    def __getitem__(self, index: Any) -> Key:
+    @overload
+    def __getitem__(self: Key[N, *Es], index: int) -> Key[*Es]: ...
+    @overload
+    def __getitem__(self: Key[N, *Es], index: slice) -> Key[Any, *Es]: ...
+    @overload
+    def __getitem__(self, index: None) -> Key[Any, *Ds]: ...
+    @overload
+    def __getitem__(self, index: EllipsisType | tuple[()]) -> Key[*Ds]: ...
+    @overload
+    def __getitem__(self: Key[N, M, *Es], index: tuple[int, int]) -> Key[*Es]: ...
+    @overload
+    def __getitem__(self, index: Any) -> Key: ...
+    def __getitem__(self, index: Any) -> Any:
         """Some of the keys; indexes as those of arrays."""
         if not self.type.shape:
             raise IndexingError(
@@ -180,13 +198,34 @@ class Key(Value, of=KeyType):
         _link(out, self.use.part(_place(parts, self.type.shape)))
         return out
 
-    def __iter__(self) -> Iterator[Key]:
+    @overload
+    def __iter__(self: Unranked) -> Iterator[Key]: ...
+    @overload
+    def __iter__(self: Key[N, *Es]) -> Iterator[Key[*Es]]: ...
+    def __iter__(self) -> Iterator[Any]:
         for i in range(len(self)):
             yield self[i]
 
-    def reshape(self, *shape: int | Sequence[int]) -> Key:
+    @overload
+    def reshape(self, shape: tuple[()], /) -> OneKey: ...
+    @overload
+    def reshape(self, shape: Shape1, /) -> Key[Any]: ...
+    @overload
+    def reshape(self, shape: Shape2, /) -> Key[Any, Any]: ...
+    @overload
+    def reshape(self, n: Size, m: Size, /) -> Key[Any, Any]: ...
+    @overload
+    def reshape(self, shape: Shape3, /) -> Key[Any, Any, Any]: ...
+    @overload
+    def reshape(self, n: Size, m: Size, k: Size, /) -> Key[Any, Any, Any]: ...
+    @overload
+    def reshape(self, shape: Shape4, /) -> Key[Any, Any, Any, Any]: ...
+    @overload
+    def reshape(self, *shape: Size | Sequence[Size]) -> Key: ...
+    def reshape(self, *shape: Size | Sequence[Size]) -> Any:
         """The same keys in another shape."""
-        sizes: Any = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        one = len(shape) == 1 and not isinstance(shape[0], int | Poly)
+        sizes: Any = shape[0] if one else shape
         out = _wrap(self.type.impl, apply(KeyData(), self).reshape((*sizes, 2)))
         _link(out, self.use)
         return out
@@ -195,6 +234,13 @@ class Key(Value, of=KeyType):
         if self.scope is not None:
             return f"Key({self.type}, staged in {self.scope.where})"
         return f"Key({self.type}, {self.numpy().tolist()})"
+
+
+OneKey: TypeAlias = "Key[*tuple[()]]"
+"""``Key[()]``, which pyright reads as ``Key``."""
+
+Unranked: TypeAlias = "Key[Any, Any, Any, Any, Any, Any, Any, Any, *tuple[Any, ...]]"
+"""What comes first among overloads by rank: it takes keys of unknown rank."""
 
 
 def _wrap(impl: str, data: AnyArray) -> Key:

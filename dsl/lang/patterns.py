@@ -10,7 +10,7 @@ Law: the text of a pattern is the annotation as the user would write it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import (
@@ -59,6 +59,14 @@ class Segment(NamedTuple):
         return "..." if self.name is None else f"*{self.name}"
 
 
+ANY_SHAPE: tuple[Segment, ...] = (Segment(None),)
+
+
+def segment_of(dims: Sequence[Sized | Segment]) -> int | None:
+    """Where the segment stands, if there is one."""
+    return next((i for i, d in enumerate(dims) if isinstance(d, Segment)), None)
+
+
 class DTypeName(NamedTuple):
     """A dtype that a type variable names; ``choices`` are those that it may be, if it says so."""
 
@@ -82,11 +90,6 @@ class ArrayPattern(NamedTuple):
     dtype: DType | DTypeName | None
     dims: tuple[Sized | Segment, ...]
 
-    @property
-    def segment(self) -> int | None:
-        """Where the segment stands, if there is one."""
-        return next((i for i, d in enumerate(self.dims) if isinstance(d, Segment)), None)
-
     def __str__(self) -> str:
         dims = ", ".join(map(str, self.dims)) or "()"
         if isinstance(self.dtype, DTypeName):
@@ -97,10 +100,15 @@ class ArrayPattern(NamedTuple):
 
 
 class KeyPattern(NamedTuple):
-    """``vx.random.Key``: a random key, or an array of them."""
+    """``vx.random.Key[Batch]``: an array of random keys; ``Key`` alone has any shape, and
+    ``Key[()]`` is one key."""
+
+    dims: tuple[Sized | Segment, ...] = ANY_SHAPE
 
     def __str__(self) -> str:
-        return "Key"
+        if self.dims == ANY_SHAPE:
+            return "Key"
+        return f"Key[{', '.join(map(str, self.dims)) or '()'}]"
 
 
 class ScalarPattern(NamedTuple):

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from verax.compiler.ir.dtypes import DType, float32
-from verax.compiler.ir.sizes import Poly, Size, dim, product
+from verax.compiler.ir.sizes import Poly, Shape, Size, dim, product
 from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang.compare import Leaf
 from verax.dsl.lang.hints import Parameter
 from verax.dsl.lang.patterns import (
+    ANY_SHAPE,
     ArrayPattern,
     DictPattern,
     DTypeName,
@@ -28,6 +29,7 @@ from verax.dsl.lang.patterns import (
     NonePattern,
     Pattern,
     ScalarPattern,
+    Segment,
     Sized,
     StructPattern,
     TuplePattern,
@@ -53,7 +55,7 @@ class Choice(NamedTuple):
         segment: how many dims a segment has.
         numbers: Python ints and floats are staged scalars, or ints are sizes of their own, or they
             are their defaults.
-        keys: ``vx.random.Key`` is an array of keys.
+        keys: ``vx.random.Key`` that says no shape is an array of keys.
         sizes: what names of dims are worth; symbolic where none is said.
     """
 
@@ -99,9 +101,7 @@ class Maker:
         if isinstance(p, ArrayPattern):
             return self._array(p, path)
         if isinstance(p, KeyPattern):
-            self.has.add("keys")
-            count = (dim(f"{path}.count"),) if self.choice.keys else ()
-            return Leaf(KeyType("threefry2x32", count))
+            return Leaf(KeyType("threefry2x32", self._key_shape(p, path)))
         if isinstance(p, ScalarPattern):
             return self._number(p, path, default)
         if isinstance(p, NonePattern):
@@ -140,8 +140,17 @@ class Maker:
     # arrays ---------------------------------------------------------------------------------------
 
     def _array(self, p: ArrayPattern, path: str) -> Leaf:
+        return Leaf(ArrayType(self._shape(p.dims, path), self._dtype(p.dtype, path)))
+
+    def _key_shape(self, p: KeyPattern, path: str) -> Shape:
+        if p.dims != ANY_SHAPE:
+            return self._shape(p.dims, path)
+        self.has.add("keys")
+        return (dim(f"{path}.count"),) if self.choice.keys else ()
+
+    def _shape(self, dims: Sequence[Sized | Segment], path: str) -> Shape:
         shape: list[Size] = []
-        for i, d in enumerate(p.dims):
+        for i, d in enumerate(dims):
             if isinstance(d, Sized):
                 if d.size is None:
                     raise Open(f"dimension {i} of {path} is Any")
@@ -151,7 +160,7 @@ class Maker:
             else:
                 self.has.add("segments")
                 shape += [self.size(dim(f"{d.name}{k}")) for k in range(self.choice.segment)]
-        return Leaf(ArrayType(tuple(shape), self._dtype(p.dtype, path)))
+        return tuple(shape)
 
     def _dtype(self, d: DType | DTypeName | None, path: str) -> DType:
         if d is None:

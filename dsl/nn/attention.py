@@ -18,7 +18,7 @@ from verax.dsl.lang.dtypes import promote_types
 from verax.dsl.lang.einsum import einsum
 from verax.dsl.lang.elementwise import cos, exp, sin, where
 from verax.dsl.lang.joining import concat
-from verax.dsl.lang.key import Key
+from verax.dsl.lang.key import OneKey
 from verax.dsl.lang.promotion import convert
 from verax.dsl.lang.signatures import RF, Ds
 from verax.dsl.lang.softmax import softmax
@@ -81,7 +81,7 @@ class MultiHeadAttention(Generic[Width, Heads, HeadSize, W]):
         width: Size[N] | int,
         heads: Size[M] | int,
         *,
-        key: Key,
+        key: OneKey,
         gain: float = 1.0,
         dtype: type[V] = float32,  # type: ignore[assignment]
     ) -> MultiHeadAttention[N, M, Any, V]:
@@ -109,7 +109,7 @@ class MultiHeadAttention(Generic[Width, Heads, HeadSize, W]):
         *,
         rotate: bool = True,
         dropout_rate: float = 0.0,
-        key: Key | None = None,
+        key: OneKey | None = None,
     ) -> Array[W, *Ds, N, Width]:
         """Attend from every position to those that the mask allows.
 

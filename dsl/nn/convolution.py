@@ -18,7 +18,7 @@ from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.contraction import factors_of
 from verax.dsl.lang.convolution import Form, convolved, undone
 from verax.dsl.lang.creation import zeros
-from verax.dsl.lang.key import Key
+from verax.dsl.lang.key import OneKey
 from verax.dsl.lang.sliding import Padding, Steps, slides, steps
 from verax.dsl.lang.struct import field, struct
 from verax.dsl.lang.typing import Size
@@ -52,7 +52,7 @@ class Conv(Generic[In, Out, W]):
         n_out: Size[M] | int,
         window: Sequence[int],
         *,
-        key: Key,
+        key: OneKey,
         strides: Steps = 1,
         padding: Padding = "SAME",
         dilation: Steps = 1,
@@ -132,7 +132,7 @@ class ConvTranspose(Generic[In, Out, W]):
         n_out: Size[M] | int,
         window: Sequence[int],
         *,
-        key: Key,
+        key: OneKey,
         strides: Steps = 1,
         padding: Padding = "SAME",
         dilation: Steps = 1,

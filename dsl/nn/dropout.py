@@ -5,12 +5,12 @@ from __future__ import annotations
 from verax.compiler.ir.errors import DTypeError
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.elementwise import where
-from verax.dsl.lang.key import Key
+from verax.dsl.lang.key import OneKey
 from verax.dsl.lang.signatures import FT, Ds
 from verax.prng import bernoulli
 
 
-def dropout(x: Array[FT, *Ds], rate: float, *, key: Key | None) -> Array[FT, *Ds]:
+def dropout(x: Array[FT, *Ds], rate: float, *, key: OneKey | None) -> Array[FT, *Ds]:
     """x with a random share ``rate`` of its elements zero; without a key, x itself (evaluation).
 
     Source: Srivastava et al., Dropout (2014).

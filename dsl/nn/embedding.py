@@ -7,7 +7,7 @@ from typing import Any, Generic
 from verax.compiler.ir.dtypes import float32
 from verax.dsl.lang.array import Array
 from verax.dsl.lang.indexing import take
-from verax.dsl.lang.key import Key
+from verax.dsl.lang.key import OneKey
 from verax.dsl.lang.manipulation import matrix_transpose
 from verax.dsl.lang.signatures import Ds
 from verax.dsl.lang.struct import struct
@@ -34,7 +34,7 @@ class Embedding(Generic[Vocab, Width, W]):
         n: Size[N] | int,
         width: Size[M] | int,
         *,
-        key: Key,
+        key: OneKey,
         scale: float = 0.02,
         dtype: type[V] = float32,  # type: ignore[assignment]
     ) -> Embedding[N, M, V]:

@@ -11,7 +11,7 @@ from verax.compiler.ir.sizes import Size as AnySize
 from verax.dsl.lang.array import AnyArray, Array
 from verax.dsl.lang.creation import zeros
 from verax.dsl.lang.elementwise import gelu
-from verax.dsl.lang.key import Key
+from verax.dsl.lang.key import OneKey
 from verax.dsl.lang.signatures import Ds
 from verax.dsl.lang.struct import field, struct
 from verax.dsl.lang.typing import Size
@@ -20,7 +20,7 @@ from verax.prng import split, truncated_normal
 
 
 def scaled_normal(
-    key: Key, shape: Shape, fan_in: AnySize, dtype: DType = float32, gain: float = 1.0
+    key: OneKey, shape: Shape, fan_in: AnySize, dtype: DType = float32, gain: float = 1.0
 ) -> AnyArray:
     """Weights of variance gain**2 / fan_in: a normal truncated at two deviations, rescaled.
 
@@ -51,7 +51,7 @@ class Linear(Generic[In, Out, W]):
         n_in: Size[N] | int,
         n_out: Size[M] | int,
         *,
-        key: Key,
+        key: OneKey,
         bias: bool = True,
         gain: float = 1.0,
         dtype: type[V] = float32,  # type: ignore[assignment]
@@ -79,7 +79,7 @@ class MLP(Generic[In, Hidden, Back, W]):
         width: Size[N] | int,
         hidden: Size[M] | int,
         *,
-        key: Key,
+        key: OneKey,
         n_out: None = None,
         bias: bool = ...,
         gain: float = ...,
@@ -92,7 +92,7 @@ class MLP(Generic[In, Hidden, Back, W]):
         width: Size[N] | int,
         hidden: Size[M] | int,
         *,
-        key: Key,
+        key: OneKey,
         n_out: Size[K] | int,
         bias: bool = ...,
         gain: float = ...,
@@ -104,7 +104,7 @@ class MLP(Generic[In, Hidden, Back, W]):
         width: int,
         hidden: int,
         *,
-        key: Key,
+        key: OneKey,
         n_out: int | None = None,
         bias: bool = True,
         gain: float = 1.0,

@@ -10,7 +10,7 @@ Law: a call is refused where no sizes of the named dims and type variables make 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mypy.checker import TypeChecker
@@ -41,7 +41,7 @@ from verax.dsl.typing.arithmetic import ARITHMETIC, has_arithmetic, normal
 from verax.dsl.typing.declared import Given, refusal
 from verax.dsl.typing.described import names_in
 from verax.dsl.typing.errors import report
-from verax.dsl.typing.names import ARRAY, DIM, SHARDED, Named, Names, anything
+from verax.dsl.typing.names import DIM, DIMS_FROM, SHARDED, Named, Names, anything
 
 
 class Pair(NamedTuple):
@@ -209,8 +209,9 @@ def _pairs(formal: Type, actual: Type) -> Iterator[Pair]:
         if len(items) == 1:
             yield from _pairs(items[0], actual)
     elif isinstance(f, Instance) and isinstance(a, Instance) and f.type is a.type:
-        if f.type.fullname == ARRAY:
-            yield from _dims(f, a)
+        at = DIMS_FROM.get(f.type.fullname)
+        if at is not None:
+            yield from _dims(f.args[at:], a.args[at:])
         elif len(f.args) == len(a.args):
             for x, y in zip(f.args, a.args):
                 yield from _pairs(x, y) if not _is_dim(x) else [Pair(x, y)]
@@ -220,16 +221,15 @@ def _pairs(formal: Type, actual: Type) -> Iterator[Pair]:
                 yield from _pairs(x, y)
 
 
-def _dims(formal: Instance, actual: Instance) -> Iterator[Pair]:
-    dims = list(zip(formal.args[1:], actual.args[1:]))
-    if any(_is_open(x) for x in formal.args[1:]):
+def _dims(formal: Sequence[Type], actual: Sequence[Type]) -> Iterator[Pair]:
+    if any(map(_is_open, formal)):
         return
-    if any(_is_open(y) for y in actual.args[1:]):
-        yield from [Pair(x, anything()) for x in formal.args[1:]]
+    if any(map(_is_open, actual)):
+        yield from [Pair(x, anything()) for x in formal]
         return
-    if len(formal.args) != len(actual.args):
+    if len(formal) != len(actual):
         return
-    for x, y in dims:
+    for x, y in zip(formal, actual):
         f, a = get_proper_type(x), get_proper_type(y)
         if isinstance(f, Instance) and isinstance(a, Instance) and f.type.fullname == SHARDED:
             if f.args[1:] == a.args[1:]:
@@ -261,8 +261,9 @@ def _has_dims(t: Type, depth: int = 0) -> bool:
     if depth > 12:
         return False
     if isinstance(p, Instance):
-        if p.type.fullname == ARRAY:
-            return len(p.args) > 1
+        at = DIMS_FROM.get(p.type.fullname)
+        if at is not None:
+            return len(p.args) > at
         return any(_is_dim(a) or _has_dims(a, depth + 1) for a in p.args)
     if isinstance(p, (UnionType, TupleType)):
         return any(_has_dims(i, depth + 1) for i in p.items)

@@ -13,7 +13,7 @@ from mypy.plugin import FunctionContext, MethodContext
 from mypy.types import Instance, Type, get_proper_type
 
 from verax.compiler.ir.errors import ShapeError
-from verax.dsl.typing.names import ARRAY, SIZE, Named, Names
+from verax.dsl.typing.names import DIMS_FROM, SIZE, Named, Names
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,
@@ -67,12 +67,13 @@ def power(ctx: MethodContext, named: Named) -> Type:
 
 
 def length(ctx: FunctionContext, named: Named) -> Type:
-    """``len(x)``: of an array the size of its first dim."""
+    """``len(x)``: of an array or of keys the size of its first dim."""
     t = get_proper_type(ctx.arg_types[0][0]) if ctx.arg_types and ctx.arg_types[0] else None
-    if not isinstance(t, Instance) or t.type.fullname != ARRAY or len(t.args) < 2:
+    at = DIMS_FROM.get(t.type.fullname) if isinstance(t, Instance) else None
+    if not isinstance(t, Instance) or at is None or len(t.args) <= at:
         return ctx.default_return_type
     names = Names(named)
-    size = names.size(t.args[1])
+    size = names.size(t.args[at])
     return ctx.default_return_type if size is None else named(SIZE, [names.dim_type(size)])
 
 

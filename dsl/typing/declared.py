@@ -27,13 +27,21 @@ from mypy.types import (
 
 from verax.compiler.ir.dtypes import DType
 from verax.compiler.ir.sizes import dim
-from verax.compiler.ir.types import ArrayType
+from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.lang.binding import Bindings, Where, bare_name, spread
 from verax.dsl.lang.compare import Leaf, Row, examine
 from verax.dsl.lang.contract import problem
-from verax.dsl.lang.patterns import ArrayPattern, Segment, Sized, names_in
+from verax.dsl.lang.patterns import (
+    ArrayPattern,
+    KeyPattern,
+    ScalarPattern,
+    Segment,
+    Sized,
+    names_in,
+)
 from verax.dsl.typing.described import unknown_size
-from verax.dsl.typing.names import ARRAY, Named, Names
+from verax.dsl.typing.merging import KEY as IMPL
+from verax.dsl.typing.names import DIMS_FROM, KEY, Named, Names
 from verax.dsl.typing.reading import dtype_of
 from verax.sharding.errors import VeraxError
 
@@ -94,7 +102,7 @@ def refusal(
 
 def _names(rows: Sequence[Row]) -> set[str]:
     """All names of dims in what is declared."""
-    patterns = [r.pattern for r in rows if isinstance(r.pattern, ArrayPattern)]
+    patterns = [r.pattern for r in rows if not isinstance(r.pattern, ScalarPattern)]
     dims = [d for p in patterns for d in p.dims if isinstance(d, Sized)]
     return {name for d in dims for name in names_in(d.size)}
 
@@ -103,8 +111,7 @@ def _numbered(rows: Sequence[Row]) -> set[str]:
     """The names that meet a number somewhere: they are that number in this call."""
     found = set()
     for row in rows:
-        assert isinstance(row.pattern, ArrayPattern)
-        assert isinstance(row.leaf.type, ArrayType)
+        assert not isinstance(row.pattern, ScalarPattern)
         placed = spread(row.pattern, row.leaf.type.shape)
         for at, d in placed[0] if placed is not None else ():
             name = None if d.size is None else bare_name(d.size)
@@ -114,31 +121,36 @@ def _numbered(rows: Sequence[Row]) -> set[str]:
 
 
 def _row(g: Given, formal: Names, actual: Names) -> Row | None:
-    """A parameter that is an array beside its argument; None where too little is known."""
-    f, a = _array(g.formal), _array(g.actual)
-    if f is None or a is None or any(isinstance(get_proper_type(t), _OPEN) for t in a.args[1:]):
+    """A parameter of arrays or keys beside its argument; None where too little is known."""
+    f, a = _shaped(g.formal), _shaped(g.actual)
+    if f is None or a is None or f.type is not a.type:
         return None
-    given = _dtype(a)
-    if given is None:
+    at = DIMS_FROM[f.type.fullname]
+    if any(isinstance(get_proper_type(t), _OPEN) for t in a.args[at:]):
         return None
-    sizes = [actual.size(t) for t in a.args[1:]]
-    dims = [_dim(t, formal) for t in f.args[1:]]
+    sizes = [actual.size(t) for t in a.args[at:]]
+    dims = [_dim(t, formal) for t in f.args[at:]]
     if not any(isinstance(d, Segment) for d in dims) and len(dims) == len(sizes):
         dims = [Sized(None) if n is None else d for n, d in zip(sizes, dims)]
     elif None in sizes:
         return None
     shape = tuple([unknown_size(i) if n is None else n for i, n in enumerate(sizes)])
+    if f.type.fullname == KEY:
+        return Row(g.name, KeyPattern(tuple(dims)), Leaf(KeyType(IMPL, shape)))
+    given = _dtype(a)
+    if given is None:
+        return None
     return Row(g.name, ArrayPattern(_dtype(f), tuple(dims)), Leaf(ArrayType(shape, given)))
 
 
-def _array(t: Type) -> Instance | None:
-    """The type of an array, which may be optional."""
+def _shaped(t: Type) -> Instance | None:
+    """The type of an array or of keys, which may be optional."""
     p = get_proper_type(t)
     if isinstance(p, UnionType):
         items = [get_proper_type(i) for i in p.items]
         arrays = [i for i in items if not isinstance(i, NoneType)]
         p = arrays[0] if len(arrays) == 1 else p
-    return p if isinstance(p, Instance) and p.type.fullname == ARRAY else None
+    return p if isinstance(p, Instance) and p.type.fullname in DIMS_FROM else None
 
 
 def _dtype(t: Instance) -> DType | None:

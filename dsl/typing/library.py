@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from verax.dsl.lang.array import Array
+from verax.dsl.lang.key import Key
 from verax.dsl.lang.updates import At, Place
 
 ROOT = "verax."
@@ -68,7 +69,7 @@ def function(fullname: str) -> Any:
     if isinstance(found, staticmethod):
         return found.__func__
     owner = find(fullname.rpartition(".")[0])
-    if isinstance(owner, type) and not issubclass(owner, (Array, At, Place)):
+    if isinstance(owner, type) and not issubclass(owner, (Array, Key, At, Place)):
         return None
     if isinstance(found, (type, property, classmethod)) or not callable(found):
         return None
@@ -77,7 +78,7 @@ def function(fullname: str) -> Any:
 
 @lru_cache(None)
 def attribute(fullname: str) -> Any:
-    """The getter of a property of arrays, or None."""
+    """The getter of a property of arrays or keys, or None."""
     if not fullname.startswith(FOLDERS):
         return None
     found = find(fullname)

@@ -30,6 +30,10 @@ HERE = "verax.dsl.lang.typing."
 ADD, MUL, SHARDED, SIZE, DIM = (HERE + n for n in ("Add", "Mul", "Sharded", "Size", "Dim"))
 
 ARRAY = "verax.dsl.lang.array.Array"
+KEY = "verax.dsl.lang.key.Key"
+POLY = "verax.compiler.ir.sizes.Poly"
+DIMS_FROM = {ARRAY: 1, KEY: 0}
+"""The classes of values with a shape, and where the dims begin among their type arguments."""
 ALIASES = frozenset({ARRAY, *(HERE + name for name in (
     "Bool", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64",
     "BF16", "F16", "F32", "F64", "C64", "C128",

@@ -24,7 +24,7 @@ from mypy.types import (
     get_proper_type,
 )
 
-from verax.dsl.typing.names import ARRAY, Named
+from verax.dsl.typing.names import ARRAY, KEY, POLY, Named
 
 
 def permissive(signature: CallableType, named: Named, *, function: bool = False) -> CallableType:
@@ -39,7 +39,11 @@ def permissive(signature: CallableType, named: Named, *, function: bool = False)
         result = erase_typevars(result)
     elif mentions_arrays(result):
         result = AnyType(TypeOfAny.special_form)
-    arg_types = [anything if mentions_arrays(t) else t for t in signature.arg_types]
+    else:
+        result = opened(result, named)
+    arg_types = [
+        anything if mentions_arrays(t) else t.accept(_Loose(named)) for t in signature.arg_types
+    ]
     return signature.copy_modified(arg_types=arg_types, ret_type=result, variables=[])
 
 
@@ -47,7 +51,9 @@ def mentions_arrays(t: Type) -> bool:
     """Whether a type mentions arrays, type variables or Any."""
     p = get_proper_type(t)
     if isinstance(p, Instance):
-        return p.type.fullname == ARRAY or any(map(mentions_arrays, p.args))
+        return p.type.fullname == ARRAY or (
+            p.type.fullname != KEY and any(map(mentions_arrays, p.args))
+        )
     if isinstance(p, UnionType):
         return any(map(mentions_arrays, p.items))
     if isinstance(p, TupleType):
@@ -62,8 +68,39 @@ def mentions_arrays(t: Type) -> bool:
     return isinstance(p, (AnyType, TypeVarLikeType))
 
 
+class _Loose(TypeTranslator):
+    """Keys of any shape and tuples of sizes of any length: overloads tell ranks apart, and a call
+    that is an error fits the first of them.
+    """
+
+    def __init__(self, named: Named) -> None:
+        super().__init__()
+        self.named = named
+
+    def visit_instance(self, t: Instance, /) -> Type:
+        if t.type.fullname == KEY:
+            return any_key(self.named)
+        return super().visit_instance(t) if t.args else t
+
+    def visit_tuple_type(self, t: TupleType, /) -> Type:
+        if not all(map(_is_size, t.items)):
+            return t
+        sizes = [self.named("builtins.int", []), self.named(POLY, [])]
+        return self.named("typing.Sequence", [UnionType(sizes)])
+
+    def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
+        return get_proper_type(t).accept(self)
+
+
+def _is_size(t: Type) -> bool:
+    p = get_proper_type(t)
+    if isinstance(p, UnionType):
+        return all(map(_is_size, p.items))
+    return isinstance(p, Instance) and p.type.fullname in ("builtins.int", POLY)
+
+
 class _Open(TypeTranslator):
-    """Every array of unknown shape and dtype."""
+    """Every array of unknown shape and dtype, every key of unknown shape."""
 
     def __init__(self, named: Named) -> None:
         super().__init__()
@@ -72,6 +109,8 @@ class _Open(TypeTranslator):
     def visit_instance(self, t: Instance, /) -> Type:
         if t.type.fullname == ARRAY:
             return any_array(self.named)
+        if t.type.fullname == KEY:
+            return any_key(self.named)
         return super().visit_instance(t) if t.args else t
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
@@ -80,8 +119,16 @@ class _Open(TypeTranslator):
 
 def any_array(named: Named) -> Instance:
     """The type of an array of which nothing is known."""
-    anything = AnyType(TypeOfAny.special_form)
-    return named(ARRAY, [anything, UnpackType(named("builtins.tuple", [anything]))])
+    return named(ARRAY, [AnyType(TypeOfAny.special_form), _any_dims(named)])
+
+
+def any_key(named: Named) -> Instance:
+    """The type of a key, or of an array of keys."""
+    return named(KEY, [_any_dims(named)])
+
+
+def _any_dims(named: Named) -> UnpackType:
+    return UnpackType(named("builtins.tuple", [AnyType(TypeOfAny.special_form)]))
 
 
 def opened(t: Type, named: Named) -> Type:

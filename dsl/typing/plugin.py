@@ -72,6 +72,7 @@ from verax.dsl.typing.reading import is_any, unions
 from verax.dsl.typing.settings import read_settings
 from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
 from verax.dsl.typing.structs import STRUCT, struct
+from verax.dsl.typing.unpacking import unpacked
 from verax.dsl.typing.unsupported import is_supported, unsupported
 from verax.sharding.errors import VeraxError
 
@@ -209,6 +210,8 @@ class VeraxPlugin(Plugin):
         if _in_library(ctx.api):
             return ctx.default_return_type
         flow.report(ctx.api, ctx.context)
+        if isinstance(ctx, MethodContext) and fullname.endswith(".__iter__"):
+            unpacked(ctx, self.named)
         f = library.function(fullname)
         actuals = list(_actuals(ctx))
         static = isinstance(library.find(fullname), staticmethod)

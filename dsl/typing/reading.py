@@ -56,7 +56,7 @@ from mypy.types import (
 
 from verax.compiler.ir.dtypes import BY_NAME, DType
 from verax.compiler.ir.sizes import Poly, Size
-from verax.compiler.ir.types import ArrayType
+from verax.compiler.ir.types import ArrayType, KeyType
 from verax.dsl.typing import library
 from verax.dsl.typing.counting import SYMBOLS, folded
 from verax.dsl.typing.described import (
@@ -72,14 +72,14 @@ from verax.dsl.typing.described import (
     Undecided,
     unknown_size,
 )
-from verax.dsl.typing.names import ARRAY, SHARDED, SIZE
+from verax.dsl.typing.merging import KEY as IMPL
+from verax.dsl.typing.names import ARRAY, KEY, SHARDED, SIZE
 from verax.dsl.typing.structs import Field, struct_fields
 from verax.sharding.spec import Spec
 
 if TYPE_CHECKING:
     from verax.dsl.typing.site import Site
 
-KEY = "verax.dsl.lang.key.Key"
 DTYPE = "verax.compiler.ir.dtypes."
 NUMPY = ("numpy.ndarray", "numpy.generic")
 DEPTH = 24
@@ -208,7 +208,7 @@ class Reader:
         if fullname == ARRAY:
             return self.array(t)
         if fullname == KEY:
-            return Open(None, ANY_SHAPE)
+            return self.key(t)
         if fullname == SIZE:
             return self.size(t)
         if fullname in PLAIN:
@@ -278,6 +278,14 @@ class Reader:
         if not any(cuts):
             return ArrayType(shape, dtype)
         return ArrayType(shape, dtype, Spec(self.site.mesh_of(cuts), cuts))
+
+    def key(self, t: Instance) -> Any:
+        """A key or an array of keys, open where its shape is."""
+        dims = tuple([self._dim(arg) for arg in t.args])
+        if any(isinstance(n, Rest) for n in dims):
+            return Open(None, dims)
+        shape: Any = dims
+        return KeyType(IMPL, shape)
 
     def _dtype(self, t: ProperType) -> DType | SomeDType:
         if isinstance(t, Instance):

@@ -70,8 +70,8 @@ from verax.dsl.typing.described import (
 )
 from verax.dsl.typing.functions import UserFunction
 from verax.dsl.typing.layouts import Sizes
-from verax.dsl.typing.names import ARRAY, HERE, SHARDED, SIZE, Named, Names, anything
-from verax.dsl.typing.reading import DTYPE, KEY, Reader, axes_in
+from verax.dsl.typing.names import ARRAY, HERE, KEY, SHARDED, SIZE, Named, Names, anything
+from verax.dsl.typing.reading import DTYPE, Reader, axes_in
 from verax.dsl.typing.structs import struct_fields
 from verax.sharding.mesh import Mesh
 
@@ -300,10 +300,13 @@ class Site:
             return t
         return self.named(SHARDED, [t, *map(self.names.literal, axes)])
 
+    def _key(self, x: KeyType) -> Type:
+        return self.named(KEY, [self.names.dim_type(n) for n in x.shape])
+
     def _open(self, x: Open) -> Type:
-        if x.dtype is None:
-            return self.named(KEY, [])
         dims = [self._rest(n) if isinstance(n, Rest) else self.names.dim_type(n) for n in x.dims]
+        if x.dtype is None:
+            return self.named(KEY, dims)
         return self.named(ARRAY, [self._dtype(x.dtype), *dims])
 
     def _rest(self, rest: Rest) -> Type:
@@ -419,7 +422,7 @@ def _array_type(t: Type) -> Instance | None:
 _WRITERS: list[tuple[Any, Any]] = [
     (ArrayType, Site._array),
     (Open, Site._open),
-    (KeyType, lambda s, x: s.named(KEY, [])),
+    (KeyType, Site._key),
     (Number, Site._number),
     (bool, lambda s, x: s.named("builtins.bool", [])),
     ((int, Poly), Site._size),

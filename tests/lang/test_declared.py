@@ -126,6 +126,17 @@ def sampled(key: vx.random.Key, x: F32[Batch]) -> F32[Batch]:
 
 
 @jit
+def each_key(keys: vx.random.Key[Batch], x: F32[Batch, Feat]) -> F32[Batch]:
+    noise: F32[Batch] = vx.vmap(vx.random.normal)(keys)
+    return noise + x[:, 0]
+
+
+@jit
+def one_key(key: vx.random.Key[()], *more: vx.random.Key[*Ds, N]) -> vx.random.Key[N]:
+    return vx.random.split(key, more[0].shape[-1])
+
+
+@jit
 def containers(pair: Pair, rows: list[F32[Batch]], named: dict[str, F32[Batch]]) -> F32[Batch]:
     return pair.x + pair.y + rows[0] + named["a"]
 
@@ -154,6 +165,8 @@ W: Any
 X: Any
 Y: Any
 W, X, Y = vx.ones((3,)), vx.ones((32, 3)), vx.ones((32,))
+KEY: Any = vx.random.key(0)
+KEYS: Any = vx.random.split(KEY, 3)
 
 CASES: dict[str, Callable[[], Any]] = {
     "name": lambda: loss(W, X, vx.ones((16,))),
@@ -177,6 +190,12 @@ CASES: dict[str, Callable[[], Any]] = {
     "cut elsewhere": lambda: cut(vx.shard(vx.ones((4, 2)), MESH, P(None, "data"))),
     "cut by another axis": lambda: cut(vx.shard(vx.ones((4, 2)), MESH, P("model"))),
     "no key": lambda: sampled(vx.ones((2,)), W),
+    "keys by name": lambda: each_key(KEYS, X),
+    "array for keys": lambda: each_key(Y, X),
+    "one key for keys": lambda: each_key(KEY, X),
+    "keys for one key": lambda: one_key(KEYS, KEYS),
+    "no keys": lambda: one_key(KEY, KEY),
+    "segments of keys": lambda: one_key(KEY, KEYS, KEYS.reshape(1, 3), KEYS),
     "key for an array": lambda: sampled(vx.random.key(0), vx.random.key(1)),
     "named tuple": lambda: containers(Pair(W, Y), [W], {"a": W}),
     "items": lambda: containers(Pair(W, W), [W, Y], {"a": W, "b": Y}),
@@ -230,6 +249,8 @@ def test_what_fits() -> None:
     assert MLP(layer(3, 8), layer(8, 3))(X).shape == (32, 3)
     assert containers(Pair(W, W), [W], {"a": W}).shape == (3,)
     assert rest(W, W, z=W).shape == (3,)
+    assert each_key(KEYS, X.T).shape == (3,)
+    assert one_key(vx.random.key(1), KEYS, KEYS).shape == (3,)
     assert vx.vmap(loss, in_axes=(None, 0, 0))(W, vx.ones((5, 32, 3)), vx.ones((5, 32))).shape == (
         5,
     )

@@ -138,7 +138,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "linalg": lambda: vx.linalg.inv(A),
     "fft": lambda: vx.fft.fft(A, axis=7),
     "key": lambda: vx.random.normal(vx.random.key(0), (-1,)),
-    "key data": lambda: vx.random.wrap_key_data(A),
+    "key data": lambda: vx.random.wrap_key_data(A),  # type: ignore[arg-type]
     "layer": lambda: vx.nn.Linear.init(3, 4, key=vx.random.key(0))(B),
     "layer made wrongly": lambda: vx.nn.Linear(weight=A),  # type: ignore[call-arg]
     "optimiser": lambda: vx.optim.adam(0.1).update({"w": A}, vx.optim.adam(0.1).init(A), A),

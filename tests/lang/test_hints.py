@@ -97,6 +97,10 @@ def shapes(
     rest_any: F32[*tuple[Any, ...]],
     alias: Matrix[N, Feat],
     renamed: F32[Other.Batch],
+    one_key: vx.random.Key[()],
+    keys: vx.random.Key[Batch, Literal[2]],
+    segment_of_keys: vx.random.Key[*Ds],
+    any_keys: vx.random.Key[*tuple[Any, ...]],
 ) -> F32[Add[M, N]]:
     raise NotImplementedError
 
@@ -162,6 +166,10 @@ def test_shapes() -> None:
         "rest_any": "F32[...]",
         "alias": "F32[N, Feat]",
         "renamed": f"F32[{__name__}.Other.Batch]",
+        "one_key": "Key[()]",
+        "keys": "Key[Batch, 2]",
+        "segment_of_keys": "Key[*Ds]",
+        "any_keys": "Key",
     }
     assert str(result(shapes)) == "F32[M+N]"
 

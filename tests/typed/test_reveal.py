@@ -84,6 +84,8 @@ def short(revealed: str) -> str:
     t = re.sub(r"\b(?:[a-z_]\w*\.)+(?=\w)", "", revealed)
     t = re.sub(r"@\w+|\(\d+\)(?=@)", "", t).replace("*tuple[Any, ...]", "...")
     t = t.replace("*tuple[Unknown, ...]", "...").replace("Unknown", "Any")
+    t = re.sub(r"Literal\[(\d+)\]", r"\1", t.replace("*tuple[()]", "()"))
+    t = t.replace("Key[...]", "Key")
     t = re.sub(r"\b(?:Open|Zero|Line)\[(\w+)\]", _spelled, t)
     return re.sub(r"\bArray\[(\w+)(?:, )?([^\[\]]*)\]", _array, t)
 
@@ -183,6 +185,9 @@ def holds(t: str, value: Any) -> bool:
     inside = inside[:-1]
     if head in DTYPES and inside:
         return _is_array(DTYPES[head], [d for d in parts(inside) if d != "()"], value)
+    if head == "Key":
+        dims = [d for d in parts(inside or "...") if d != "()"]
+        return isinstance(value, vx.random.Key) and _has_shape(dims, value)
     if head == "list":
         return all(holds(inside, x) for x in value)
     if head == "dict":
@@ -194,8 +199,11 @@ def holds(t: str, value: Any) -> bool:
 
 
 def _is_array(dtype: Any, dims: list[str], value: Any) -> bool:
-    if not isinstance(value, vx.Array) or dtype not in (None, value.dtype):
-        return False
+    known = isinstance(value, vx.Array) and dtype in (None, value.dtype)
+    return known and _has_shape(dims, value)
+
+
+def _has_shape(dims: list[str], value: Any) -> bool:
     if "..." in dims:
         i = dims.index("...")
         before, after = dims[:i], dims[i + 1 :]
@@ -205,7 +213,9 @@ def _is_array(dtype: Any, dims: list[str], value: Any) -> bool:
         dims = before + after
     else:
         sizes = value.shape
-    return len(dims) == len(sizes) and all(SIZES.get(d, n) == n for d, n in zip(dims, sizes))
+    return len(dims) == len(sizes) and all(
+        d == str(n) or (not d.isdigit() and SIZES.get(d, n) == n) for d, n in zip(dims, sizes)
+    )
 
 
 def ran(module: Any, tmp_path: Path) -> dict[int, Any]:

@@ -15,6 +15,11 @@ def keys() -> None:
     reveal_type(vx.random.wrap_key_data(vx.random.bits(vx.random.key(0), (2,))))
     reveal_type(vx.random.split(vx.random.key(0)))
     reveal_type(list(vx.random.split(vx.random.key(0))))
+    reveal_type(vx.random.split(vx.random.key(0), (2, 3)))
+    reveal_type(vx.random.split(vx.random.key(0), 3)[0])
+    reveal_type(vx.random.split(vx.random.key(0), 6)[1:])
+    reveal_type(vx.random.split(vx.random.key(0), (2, 3))[0])
+    reveal_type(vx.random.split(vx.random.key(0), 6).reshape(2, 3))
     reveal_type(vx.random.fold_in(vx.random.key(0), 1))
 
 
