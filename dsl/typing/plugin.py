@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -64,7 +65,7 @@ from verax.dsl.typing.arithmetic import analyzed, check_dims, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
 from verax.dsl.typing.described import Undecided
-from verax.dsl.typing.errors import note, report
+from verax.dsl.typing.errors import note, outright, report
 from verax.dsl.typing.evaluate import call, remembered
 from verax.dsl.typing.names import ADD, ALIASES, MUL
 from verax.dsl.typing.permissive import any_array, opened, permissive
@@ -279,9 +280,15 @@ class VeraxPlugin(Plugin):
                 self._dark(ctx, reason)
                 return None
             except VeraxError as error:
-                report(ctx.api, error, ctx.context)
+                self._refuse(ctx, error, name)
                 return _REFUSED
         return UnionType.make_union(found)
+
+    def _refuse(self, ctx: Call | AttributeContext, error: VeraxError, name: str) -> None:
+        """Report an error; of an operator at once, for else mypy tries the other operand's."""
+        assert isinstance(ctx.api, TypeChecker)
+        with outright(ctx.api) if name.endswith("__") else nullcontext():
+            report(ctx.api, error, ctx.context)
 
     def _dark(self, ctx: Call | AttributeContext, reason: Undecided) -> None:
         """Say why a call was not evaluated, where that is asked for."""
