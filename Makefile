@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test test-deep train bench docs format clean
+.PHONY: test test-deep train bench docs typing-corpus format clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,11 @@ bench: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m verax.compiler.ops.table
+
+# What mypy, the plugin and pyright find in tests/typed; some minutes.
+typing-corpus: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check pyright
+	$(BIN)/python -m tests.typed.report
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

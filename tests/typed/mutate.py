@@ -1,6 +1,6 @@
 """Mutants: the correct programs with one small mistake in one place.
 
-A mutant is worth killing when the judge of ``declared.py`` finds a fault in it: staged with sizes
+A mutant is worth killing when the judge of ``judge.py`` finds a fault in it: staged with sizes
 of their own for all dims, some function raises or breaks an annotation, or the example does. The
 others are equivalent as far as types go (a swap of two factors that commute, a square matrix);
 they are counted, and say so. No type checker has a say in which is which.
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.typed import declared
+from tests.typed import judge
+from tests.typed.declared import Sizes, Undeclared
 
 LOOSE = ("example", "make_block")
 """Functions that make arrays, of sizes that they choose: they are judged as they run."""
@@ -253,23 +254,23 @@ def reason(m: Mutant) -> Exception | None:
 
 def fault_of(source: str, path: Path) -> Exception | None:
     """The first fault of a program: of its functions at their declared types, or its example."""
-    sizes = declared.Sizes(cut="Sharded[" in source)
+    sizes = Sizes(cut="Sharded[" in source)
     try:
-        with declared.imported(source, path, sizes) as module:
-            for name, f in declared.functions(module).items():
+        with judge.imported(source, path, sizes) as module:
+            for name, f in judge.functions(module).items():
                 found = None if name in LOOSE else _fault(f, sizes)
                 if found is not None:
                     return found
-        with declared.imported(source, path, None) as module:
-            return declared.example_fault(module)
+        with judge.imported(source, path, None) as module:
+            return judge.example_fault(module)
     except Exception as e:
         return e
 
 
-def _fault(f: Callable[..., object], sizes: declared.Sizes) -> Exception | None:
+def _fault(f: Callable[..., object], sizes: Sizes) -> Exception | None:
     try:
-        return declared.fault(f, sizes)
-    except declared.Undeclared:
+        return judge.fault(f, sizes)
+    except Undeclared:
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, TypeVarTuple
+from typing import Generic, TypeVar, TypeVarTuple, overload
 
 import verax as vx
 from tests.typed.data import floats
@@ -56,6 +56,18 @@ class Dense(Generic[In, Out]):
         return x @ self.w + self.b
 
 
+@overload
+def totals(x: F32[Batch, Feat]) -> F32[Batch]: ...
+@overload
+def totals(x: F32[Batch, Seq, Feat]) -> F32[Batch, Seq]: ...
+def totals(x: vx.AnyArray) -> vx.AnyArray:
+    return x.sum(axis=-1)
+
+
+def rows(x: F32[Batch, Feat], y: F32[Batch, Seq, Feat]) -> F32[Batch]:
+    return totals(x) + totals(y).sum(axis=1)
+
+
 def tokens(
     first: Dense[Feat, Hid], second: Dense[Hid, Feat], x: F32[Batch, Seq, Feat]
 ) -> F32[Batch, Seq, Feat]:
@@ -77,4 +89,5 @@ def example() -> vx.AnyArray:
     second: Dense[Hid, Feat] = Dense(floats(4, 3), floats(3))
     x = floats(2, 5, 3)
     pooled = mean_pool(tokens(first, second, x), floats(3))
-    return vectors(first, pooled, floats(4)).sum() + log_normalizer(x)
+    total = vectors(first, pooled, floats(4)).sum() + rows(pooled, x).sum()
+    return total + log_normalizer(x)
