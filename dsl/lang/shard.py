@@ -9,7 +9,7 @@ Law: sharding changes where a value lies, never the value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from verax.compiler.backend import backend
 from verax.compiler.ir.errors import StructureError
@@ -19,17 +19,25 @@ from verax.dsl.lang.creation import placed
 from verax.dsl.lang.host import is_numpy
 from verax.dsl.lang.promotion import scalar_class
 from verax.dsl.lang.scope import STACK
+from verax.dsl.lang.signatures import DT, Ds
 from verax.dsl.lang.stage import as_argument
 from verax.dsl.lang.treedef import broadcast, build, flatten
 from verax.dsl.lang.value import Value, apply, concrete, wrap
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Entry, P, Spec, spec
 
+if TYPE_CHECKING:
+    from verax.dsl.lang.array import Array
+
 T = TypeVar("T")
 A = TypeVar("A", bound=Value)
 
 
-def shard(x: T, mesh: Mesh, p: P | Sequence[Entry] | Any) -> T:
+@overload
+def shard(x: Array[DT, *Ds], mesh: Mesh, p: P | Sequence[Entry]) -> Array[DT, *tuple[Any, ...]]: ...
+@overload
+def shard(x: T, mesh: Mesh, p: P | Sequence[Entry] | Any) -> T: ...
+def shard(x: Any, mesh: Mesh, p: P | Sequence[Entry] | Any) -> Any:
     """x, laid out on a mesh.
 
     Args:
@@ -58,8 +66,7 @@ def shard(x: T, mesh: Mesh, p: P | Sequence[Entry] | Any) -> T:
             raise StructureError(
                 f"shard: the layout of x{path} is {q!r}, not a P", fix='P("data", None)'
             )
-    out: T = build(tree, [_one(leaf, mesh, q) for leaf, q in zip(leaves, wanted)])
-    return out
+    return build(tree, [_one(leaf, mesh, q) for leaf, q in zip(leaves, wanted)])
 
 
 def _is_entry(q: object) -> bool:

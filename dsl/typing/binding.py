@@ -42,6 +42,7 @@ from verax.dsl.typing.declared import Given, refusal
 from verax.dsl.typing.described import names_in
 from verax.dsl.typing.errors import report
 from verax.dsl.typing.names import DIM, DIMS_FROM, SHARDED, Named, Names, anything
+from verax.dsl.typing.reading import axes_of
 
 
 class Pair(NamedTuple):
@@ -214,7 +215,7 @@ def _pairs(formal: Type, actual: Type) -> Iterator[Pair]:
             yield from _dims(f.args[at:], a.args[at:])
         elif len(f.args) == len(a.args):
             for x, y in zip(f.args, a.args):
-                yield from _pairs(x, y) if not _is_dim(x) else [Pair(x, y)]
+                yield from _pairs(x, y) if not _is_dim(x) else _dim_pair(x, y)
     elif isinstance(f, TupleType) and isinstance(a, TupleType) and len(f.items) == len(a.items):
         if _is_plain(f):
             for x, y in zip(f.items, a.items):
@@ -230,12 +231,17 @@ def _dims(formal: Sequence[Type], actual: Sequence[Type]) -> Iterator[Pair]:
     if len(formal) != len(actual):
         return
     for x, y in zip(formal, actual):
-        f, a = get_proper_type(x), get_proper_type(y)
-        if isinstance(f, Instance) and isinstance(a, Instance) and f.type.fullname == SHARDED:
-            if f.args[1:] == a.args[1:]:
-                yield Pair(f.args[0], a.args[0])
-        else:
-            yield Pair(x, y)
+        yield from _dim_pair(x, y)
+
+
+def _dim_pair(x: Type, y: Type) -> Iterator[Pair]:
+    """Two dims; of those that are cut alike, what is cut."""
+    f, a = get_proper_type(x), get_proper_type(y)
+    if isinstance(f, Instance) and isinstance(a, Instance) and f.type.fullname == SHARDED:
+        if axes_of(f) == axes_of(a):
+            yield Pair(f.args[0], a.args[0])
+    else:
+        yield Pair(x, y)
 
 
 def _is_open(t: Type) -> bool:

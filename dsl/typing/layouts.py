@@ -4,7 +4,7 @@ The call is staged once more, with sizes that divide in place of its dims, and p
 ``explicit=True``: sums are finished, and what would have to be gathered or exchanged is an error.
 Types name mesh axes and no sizes, so every axis has size 2 here.
 
-Law: a call in which nothing is cut is not looked at.
+Law: a call in which nothing is cut, and that names no mesh, is not looked at.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def laid_out(
     """
     arrays = _arrays(filled)
     meshes = [t.spec.mesh for t in arrays if isinstance(t, ArrayType) and t.spec is not None]
+    meshes += [x for x in (*filled[0], *filled[1].values()) if isinstance(x, Mesh)]
     if not meshes:
         return result
     cuts = iter(_cuts(f, filled, meshes[0], sizes or Sizes()))

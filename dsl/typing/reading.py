@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mypy.nodes import (
+    CallExpr,
     ComplexExpr,
     DictExpr,
     EllipsisExpr,
@@ -75,12 +76,13 @@ from verax.dsl.typing.described import (
 from verax.dsl.typing.merging import KEY as IMPL
 from verax.dsl.typing.names import ARRAY, KEY, SHARDED, SIZE
 from verax.dsl.typing.structs import Field, struct_fields
-from verax.sharding.spec import Spec
+from verax.sharding.spec import P, Spec
 
 if TYPE_CHECKING:
     from verax.dsl.typing.site import Site
 
 DTYPE = "verax.compiler.ir.dtypes."
+MESH, LAYOUT = "verax.sharding.mesh.Mesh", "verax.sharding.spec.P"
 NUMPY = ("numpy.ndarray", "numpy.generic")
 DEPTH = 24
 PLAIN: dict[str, Any] = {
@@ -152,6 +154,17 @@ class Reader:
         constant = self.site.constant(node) if isinstance(node, Var) else None
         return _NOT_HERE if constant is None else self._part(constant)
 
+    def _call(self, e: CallExpr) -> Any:
+        """``P("data", None)``, written where it is used."""
+        if not isinstance(e.callee, RefExpr) or e.callee.fullname != LAYOUT:
+            return _NOT_HERE
+        entries = tuple([self._part(x) for x in e.args])
+        names = [x if isinstance(x, tuple) else () if x is None else (x,) for x in entries]
+        if not all(isinstance(name, str) for axes in names for name in axes):
+            return _NOT_HERE
+        self.site.mesh_of(names)
+        return P(*entries)
+
     def _lambda(self, e: LambdaExpr) -> Any:
         return self.site.lambda_(e)
 
@@ -178,6 +191,8 @@ class Reader:
             raise Undecided("a tuple of unknown length")
         items = [self.type(x, depth + 1) for x in t.items]
         info = t.partial_fallback.type
+        if info.fullname == LAYOUT:
+            raise Undecided("a layout that is not known")
         if info.fullname == "builtins.tuple":
             return tuple(items)
         if info.fullname == "builtins.list":
@@ -211,6 +226,10 @@ class Reader:
             return self.key(t)
         if fullname == SIZE:
             return self.size(t)
+        if fullname == MESH:
+            return self.site.mesh
+        if fullname == LAYOUT:
+            raise Undecided("a layout that is not known")
         if fullname in PLAIN:
             known = t.last_known_value
             return Number(PLAIN[fullname]) if known is None else known.value
@@ -363,6 +382,7 @@ _EXPRESSIONS: dict[type, Callable[..., Any]] = {
     NameExpr: Reader._reference,
     MemberExpr: Reader._reference,
     LambdaExpr: Reader._lambda,
+    CallExpr: Reader._call,
     OpExpr: Reader._operation,
 }
 _TYPES: dict[type, Callable[..., Any]] = {
