@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 import verax as vx
-from verax import F32, I32
+from verax import F32, I32, Mul
 
 BATCH, EPOCHS = 64, 12
+Batch: TypeAlias = Literal[64]
+Side: TypeAlias = Literal[8]  # of an image
+N = TypeVar("N", bound=vx.AnyDim)
 
 
 class Images(vx.Dim): ...
 
 
-class Rows(vx.Dim): ...
+class Edges(vx.Dim): ...
 
 
-class Columns(vx.Dim): ...
+class Shapes(vx.Dim): ...
 
 
 class Digits(vx.Dim): ...
@@ -33,9 +37,9 @@ class Digits(vx.Dim): ...
 
 @vx.struct
 class ConvNet:
-    first: vx.nn.Conv
-    second: vx.nn.Conv
-    head: vx.nn.Linear
+    first: vx.nn.Conv[Literal[1], Edges]
+    second: vx.nn.Conv[Edges, Shapes]
+    head: vx.nn.Linear[Mul[Literal[4], Shapes], Digits]
 
     @staticmethod
     def init(*, key: vx.random.Key) -> ConvNet:
@@ -46,13 +50,16 @@ class ConvNet:
             vx.nn.Linear.init(4 * 32, 10, key=c),
         )
 
-    def __call__(self, x: F32[Images, Rows, Columns]) -> F32[Images, Digits]:
-        y = vx.nn.max_pool(vx.relu(self.first(x[..., None])), (2, 2), 2)  # 8x8 -> 4x4
-        y = vx.nn.max_pool(vx.relu(self.second(y)), (2, 2), 2)  # 4x4 -> 2x2
-        return self.head(y.reshape((y.shape[0], -1)))
+    def __call__(self, x: F32[N, Side, Side]) -> F32[N, Digits]:
+        y: F32[N, Side, Side, Edges] = vx.relu(self.first(x[..., None]))
+        half: F32[N, Literal[4], Literal[4], Edges] = vx.nn.max_pool(y, (2, 2), 2)
+        z: F32[N, Literal[4], Literal[4], Shapes] = vx.relu(self.second(half))
+        quarter: F32[N, Literal[2], Literal[2], Shapes] = vx.nn.max_pool(z, (2, 2), 2)
+        flat: F32[N, Mul[Literal[4], Shapes]] = quarter.reshape((x.shape[0], -1))
+        return self.head(flat)
 
 
-def loss_of(model: ConvNet, x: F32[Images, Rows, Columns], y: I32[Images]) -> F32[()]:
+def loss_of(model: ConvNet, x: F32[N, Side, Side], y: I32[N]) -> F32[()]:
     return vx.mean(vx.nn.cross_entropy(model(x), y))
 
 
@@ -62,18 +69,18 @@ OPTIMIZER = vx.optim.adamw(vx.optim.cosine(3e-3, warmup=20, steps=22 * EPOCHS), 
 @vx.jit
 def epoch(
     model: ConvNet,
-    state: object,
-    x: F32[Images, Rows, Columns],
+    state: vx.optim.State[ConvNet],
+    x: F32[Images, Side, Side],
     y: I32[Images],
     key: vx.random.Key,
-) -> tuple[ConvNet, object, vx.AnyArray]:
+) -> tuple[ConvNet, vx.optim.State[ConvNet], F32[()]]:
     """One pass over the images in random order; the last incomplete batch is left out."""
     batches = x.shape[0] // BATCH
     order = vx.random.permutation(key, x.shape[0])[: batches * BATCH].reshape((batches, BATCH))
 
     def step(
-        carry: tuple[ConvNet, object], rows: vx.AnyArray
-    ) -> tuple[tuple[ConvNet, object], vx.AnyArray]:
+        carry: tuple[ConvNet, vx.optim.State[ConvNet]], rows: I32[Batch]
+    ) -> tuple[tuple[ConvNet, vx.optim.State[ConvNet]], F32[()]]:
         model, state = carry
         loss, grads = vx.value_and_grad(loss_of)(model, x[rows], y[rows])
         updates, state = OPTIMIZER.update(grads, state, model)
@@ -84,7 +91,7 @@ def epoch(
 
 
 @vx.jit
-def accuracy(model: ConvNet, x: F32[Images, Rows, Columns], y: I32[Images]) -> F32[()]:
+def accuracy(model: ConvNet, x: F32[Images, Side, Side], y: I32[Images]) -> F32[()]:
     return vx.mean((vx.argmax(model(x), axis=-1) == y).astype(vx.float32))
 
 

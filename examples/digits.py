@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -17,6 +18,8 @@ import verax as vx
 from verax import F32, I32
 
 BATCH, EPOCHS = 64, 40
+Rows: TypeAlias = Literal[64]
+N = TypeVar("N", bound=vx.AnyDim)
 
 
 class Images(vx.Dim): ...
@@ -25,13 +28,19 @@ class Images(vx.Dim): ...
 class Pixels(vx.Dim): ...
 
 
+class Features(vx.Dim): ...
+
+
+class Hidden(vx.Dim): ...
+
+
 class Digits(vx.Dim): ...
 
 
 @vx.struct
 class Classifier:
-    first: vx.nn.Linear
-    mlp: vx.nn.MLP
+    first: vx.nn.Linear[Pixels, Features]
+    mlp: vx.nn.MLP[Features, Hidden, Digits]
 
     @staticmethod
     def init(*, key: vx.random.Key) -> Classifier:
@@ -41,11 +50,11 @@ class Classifier:
             vx.nn.MLP.init(128, 64, n_out=10, key=b, activation=vx.relu),
         )
 
-    def __call__(self, x: F32[Images, Pixels]) -> F32[Images, Digits]:
+    def __call__(self, x: F32[N, Pixels]) -> F32[N, Digits]:
         return self.mlp(vx.relu(self.first(x)))
 
 
-def loss_of(model: Classifier, x: F32[Images, Pixels], y: I32[Images]) -> F32[()]:
+def loss_of(model: Classifier, x: F32[N, Pixels], y: I32[N]) -> F32[()]:
     return vx.mean(vx.nn.cross_entropy(model(x), y))
 
 
@@ -55,18 +64,18 @@ OPTIMIZER = vx.optim.adamw(vx.optim.cosine(3e-3, warmup=50, steps=22 * EPOCHS), 
 @vx.jit
 def epoch(
     model: Classifier,
-    state: object,
+    state: vx.optim.State[Classifier],
     x: F32[Images, Pixels],
     y: I32[Images],
     key: vx.random.Key,
-) -> tuple[Classifier, object, vx.AnyArray]:
+) -> tuple[Classifier, vx.optim.State[Classifier], F32[()]]:
     """One pass over the images in random order; the last incomplete batch is left out."""
     batches = x.shape[0] // BATCH
     order = vx.random.permutation(key, x.shape[0])[: batches * BATCH].reshape((batches, BATCH))
 
     def step(
-        carry: tuple[Classifier, object], rows: vx.AnyArray
-    ) -> tuple[tuple[Classifier, object], vx.AnyArray]:
+        carry: tuple[Classifier, vx.optim.State[Classifier]], rows: I32[Rows]
+    ) -> tuple[tuple[Classifier, vx.optim.State[Classifier]], F32[()]]:
         model, state = carry
         loss, grads = vx.value_and_grad(loss_of)(model, x[rows], y[rows])
         updates, state = OPTIMIZER.update(grads, state, model)

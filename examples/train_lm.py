@@ -19,14 +19,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
 from types import FrameType
-from typing import Any
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 import verax as vx
-from verax import F32, I32, P
+from verax import F32, I32, Mul, P
 
 VOCAB = 256  # bytes
+Vocab: TypeAlias = Literal[256]
+Tokens: TypeAlias = npt.NDArray[np.int32]
+B = TypeVar("B", bound=vx.AnyDim)
+T = TypeVar("T", bound=vx.AnyDim)
+Tree = TypeVar("Tree")
 
 
 class Batch(vx.Dim):
@@ -34,15 +40,23 @@ class Batch(vx.Dim):
 
 
 class Time(vx.Dim):
-    """Positions in a sequence."""
+    """Bytes of a sequence."""
+
+
+class Length(vx.Dim):
+    """Bytes that are generated."""
 
 
 class Width(vx.Dim):
     """Features of the residual stream."""
 
 
-class Vocab(vx.Dim):
-    """Bytes."""
+class Heads(vx.Dim):
+    """Heads of the attention."""
+
+
+class HeadSize(vx.Dim):
+    """Features of a head."""
 
 
 # the model ------------------------------------------------------------------
@@ -67,10 +81,10 @@ class Config:
 class Block:
     """Attention and an MLP, each on a normalized copy of the residual stream."""
 
-    norm1: vx.nn.RMSNorm
-    attention: vx.nn.MultiHeadAttention
-    norm2: vx.nn.RMSNorm
-    mlp: vx.nn.MLP
+    norm1: vx.nn.RMSNorm[Width]
+    attention: vx.nn.MultiHeadAttention[Width, Heads, HeadSize]
+    norm2: vx.nn.RMSNorm[Width]
+    mlp: vx.nn.MLP[Width, Mul[Literal[4], Width]]
 
     @staticmethod
     def init(config: Config, *, key: vx.random.Key) -> Block:
@@ -84,8 +98,8 @@ class Block:
         )
 
     def __call__(
-        self, x: F32[Batch, Time, Width], rate: float, key: vx.random.Key | None
-    ) -> F32[Batch, Time, Width]:
+        self, x: F32[B, T, Width], rate: float, key: vx.random.Key | None
+    ) -> F32[B, T, Width]:
         first, second = (None, None) if key is None else vx.random.split(key)
         mask = vx.nn.causal_mask(x.shape[1])
         x = x + vx.nn.dropout(self.attention(self.norm1(x), mask), rate, key=first)
@@ -96,10 +110,10 @@ class Block:
 class Transformer:
     """Bytes in, scores of the next byte out."""
 
-    embed: vx.nn.Embedding
+    embed: vx.nn.Embedding[Vocab, Width]
     blocks: tuple[Block, ...]
-    norm: vx.nn.RMSNorm
-    head: vx.nn.Linear
+    norm: vx.nn.RMSNorm[Width]
+    head: vx.nn.Linear[Width, Vocab]
 
     @staticmethod
     def init(config: Config, *, key: vx.random.Key) -> Transformer:
@@ -112,10 +126,10 @@ class Transformer:
         )
 
     def __call__(
-        self, tokens: I32[Batch, Time], rate: float = 0.0, key: vx.random.Key | None = None
-    ) -> F32[Batch, Time, Vocab]:
+        self, tokens: I32[B, T], rate: float = 0.0, key: vx.random.Key | None = None
+    ) -> F32[B, T, Vocab]:
         keys = [None] * len(self.blocks) if key is None else vx.random.split(key, len(self.blocks))
-        x: F32[Batch, Time, Width] = self.embed(tokens)
+        x = self.embed(tokens)
         for block, each in zip(self.blocks, keys, strict=True):
             x = block(x, rate, each)
         return self.head(self.norm(x))
@@ -131,14 +145,15 @@ RULES: list[tuple[str, P]] = [  # the first name that a weight's path contains s
 ]
 
 
-def place(values: Any, mesh: vx.Mesh) -> Any:
+def place(values: Tree, mesh: vx.Mesh) -> Tree:
     """Lay parameters, or an optimiser's state of the same shape, on the mesh."""
 
     def lay(path: vx.tree.Path, x: vx.AnyArray) -> vx.AnyArray:
         spec = next(spec for name, spec in RULES if name in str(path))
         return vx.shard(x, mesh, spec if x.ndim else P())
 
-    return vx.tree.map_with_path(lay, values)
+    placed: Tree = vx.tree.map_with_path(lay, values)
+    return placed
 
 
 # training ----------------------------------------------------------------------
@@ -149,8 +164,8 @@ class State:
     """What a checkpoint holds."""
 
     model: Transformer
-    optimizer: Any
-    step: vx.AnyArray
+    optimizer: vx.optim.State[Transformer]
+    step: I32[()]
 
 
 def make_optimizer(config: Config) -> vx.optim.Transform:
@@ -171,22 +186,22 @@ def init_state(config: Config, mesh: vx.Mesh) -> State:
 
 
 def loss_of(
-    model: Transformer, tokens: I32[Batch, Time], rate: float, key: vx.random.Key | None
+    model: Transformer, tokens: I32[B, T], rate: float, key: vx.random.Key | None
 ) -> F32[()]:
     """The mean cross entropy of each byte after the first, in nats."""
     scores = model(tokens[:, :-1], rate, key)
     return vx.mean(vx.nn.cross_entropy(scores, tokens[:, 1:]))
 
 
-def make_step(config: Config) -> Any:
+Step: TypeAlias = vx.Jit[[State, I32[Batch, Time], vx.random.Key], tuple[State, F32[()]]]
+
+
+def make_step(config: Config) -> Step:
     """``step(state, tokens, key) -> (state, loss)``; the state's buffers are taken over."""
     optimizer = make_optimizer(config)
 
     @vx.jit(donate_argnums=0)
-    def step(
-        state: State, tokens: I32[Batch, Time], key: vx.random.Key
-    ) -> tuple[State, vx.AnyArray]:
-        key = vx.random.fold_in(key, state.step)
+    def step(state: State, tokens: I32[Batch, Time], key: vx.random.Key) -> tuple[State, F32[()]]:
         loss, grads = vx.value_and_grad(loss_of)(state.model, tokens, config.dropout, key)
         updates, memory = optimizer.update(grads, state.optimizer, state.model)
         model = vx.optim.apply_updates(state.model, updates)
@@ -196,7 +211,7 @@ def make_step(config: Config) -> Any:
 
 
 @vx.jit
-def evaluate(model: Transformer, tokens: I32[Batch, Time]) -> vx.AnyArray:
+def evaluate(model: Transformer, tokens: I32[Batch, Time]) -> F32[()]:
     return loss_of(model, tokens, 0.0, None)
 
 
@@ -216,7 +231,7 @@ def read_text(path: str | None) -> bytes:
     return data
 
 
-def split_text(data: bytes, context: int) -> tuple[np.ndarray, np.ndarray]:
+def split_text(data: bytes, context: int) -> tuple[Tokens, Tokens]:
     """Nine tenths to train on, the last tenth to validate on."""
     tokens = np.frombuffer(data, np.uint8).astype(np.int32)
     cut = len(tokens) * 9 // 10
@@ -228,30 +243,30 @@ def split_text(data: bytes, context: int) -> tuple[np.ndarray, np.ndarray]:
     return tokens[:cut], tokens[cut:]
 
 
-def entropies(tokens: np.ndarray) -> tuple[float, float]:
+def entropies(tokens: Tokens) -> tuple[float, float]:
     """The unigram and the bigram entropy of a text, in bits per character."""
     pairs = np.zeros((VOCAB, VOCAB))
     np.add.at(pairs, (tokens[:-1], tokens[1:]), 1)
     joint = pairs / pairs.sum()
     first = joint.sum(1)
 
-    def entropy(p: np.ndarray) -> float:
+    def entropy(p: npt.NDArray[np.float64]) -> float:
         p = p[p > 0]
         return float(-(p * np.log2(p)).sum())
 
     return entropy(first), entropy(joint.ravel()) - entropy(first)
 
 
-def batch_at(tokens: np.ndarray, config: Config, step: int) -> np.ndarray:
+def batch_at(tokens: Tokens, config: Config, step: int) -> Tokens:
     """The batch of a step: it depends on the seed and the step only, so that a run can go on."""
     starts = np.random.default_rng((config.seed, step)).integers(
         0, len(tokens) - config.context - 1, config.batch
     )
-    rows: np.ndarray = tokens[starts[:, None] + np.arange(config.context + 1)]
+    rows: Tokens = tokens[starts[:, None] + np.arange(config.context + 1)]
     return rows
 
 
-def validation_batches(tokens: np.ndarray, config: Config) -> Iterator[np.ndarray]:
+def validation_batches(tokens: Tokens, config: Config) -> Iterator[Tokens]:
     """The validation text cut into windows; what does not fill a batch is left out."""
     size = config.context
     rows = (len(tokens) - 1) // size
@@ -263,7 +278,7 @@ def validation_batches(tokens: np.ndarray, config: Config) -> Iterator[np.ndarra
         yield all_rows[i * config.batch : (i + 1) * config.batch]
 
 
-def validate(state: State, tokens: np.ndarray, config: Config, mesh: vx.Mesh) -> float:
+def validate(state: State, tokens: Tokens, config: Config, mesh: vx.Mesh) -> float:
     """Bits per character on the validation text."""
     losses = [
         float(evaluate(state.model, vx.shard(vx.asarray(batch), mesh, P("data"))))
@@ -279,9 +294,9 @@ def generate(model: Transformer, prompt: bytes, length: int, config: Config) -> 
 
     @vx.jit
     def run(
-        model: Transformer, window: vx.AnyArray, keys: vx.random.Key
-    ) -> tuple[vx.AnyArray, vx.AnyArray]:
-        def one(window: vx.AnyArray, key: vx.random.Key) -> tuple[vx.AnyArray, vx.AnyArray]:
+        model: Transformer, window: I32[Time], keys: vx.random.Key
+    ) -> tuple[I32[Time], I32[Length]]:
+        def one(window: I32[Time], key: vx.random.Key) -> tuple[I32[Time], I32[()]]:
             scores = model(window[None])[0, -1]
             byte = vx.random.categorical(key, scores / 0.8)
             return vx.concat([window[1:], byte[None]]), byte
@@ -403,7 +418,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"compiled in {time.perf_counter() - began:.1f} s; communication of one step:")
             print(compiled.comm)
             progress = Progress(first, config.steps, config.batch * config.context)
-        state, loss = step(state, tokens, key)
+        state, loss = step(state, tokens, vx.random.fold_in(key, i))
         steps.append(i + 1)
         losses.append(float(loss))
         if progress.live or (i + 1) % 50 == 0 or i + 1 == config.steps:

@@ -175,7 +175,7 @@ from verax.dsl.lang.indexing import (
 )
 from verax.dsl.lang.jacobian import hessian, jacfwd, jacrev
 from verax.dsl.lang.jet import jet
-from verax.dsl.lang.jit import cache_info, jit, spec
+from verax.dsl.lang.jit import Jit, cache_info, jit, spec
 from verax.dsl.lang.joining import (
     append,
     array_split,
@@ -445,6 +445,7 @@ __all__ = [
     "ImmutableError",
     "IndexingError",
     "InternalError",
+    "Jit",
     "KeyReuseError",
     "KeyType",
     "MemoryBudgetError",

@@ -6,6 +6,7 @@ with the updates of the one before.
 
 from verax.dsl.optim.optimizers import adam, adamw, sgd
 from verax.dsl.optim.schedule import Schedule, constant, cosine, linear
+from verax.dsl.optim.state import State
 from verax.dsl.optim.transform import (
     Transform,
     add_decayed_weights,
@@ -20,6 +21,7 @@ from verax.dsl.optim.transform import (
 
 __all__ = [
     "Schedule",
+    "State",
     "Transform",
     "adam",
     "adamw",

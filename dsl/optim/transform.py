@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from verax.compiler.ir.dtypes import DType, float32, int32
 from verax.dsl.lang import tree
@@ -18,38 +18,62 @@ from verax.dsl.lang.elementwise import expm1, minimum, sqrt
 from verax.dsl.lang.frames import door
 from verax.dsl.lang.promotion import asarray, convert
 from verax.dsl.lang.reductions import sum as array_sum
-from verax.dsl.lang.struct import struct
 from verax.dsl.optim.schedule import Schedule
+from verax.dsl.optim.state import (
+    AdamState,
+    Chained,
+    Counted,
+    State,
+    Stateless,
+    TraceState,
+    own,
+)
 from verax.sharding.errors import VeraxError
 
 Params = TypeVar("Params")
-Updates = TypeVar("Updates")
+
+
+class Init(Protocol):
+    """``init(params)``: the state before the first update."""
+
+    def __call__(self, params: Params, /) -> State[Params]: ...
+
+
+class Update(Protocol):
+    """``update(updates, state, params)``: the new updates, and the new state."""
+
+    def __call__(
+        self, updates: Params, state: State[Params], params: Params, /
+    ) -> tuple[Params, State[Params]]: ...
 
 
 class Transform(NamedTuple):
     """``init(params) -> state`` and ``update(updates, state, params) -> (updates, state)``."""
 
-    init: Callable[[Any], Any]
-    update: Callable[[Any, Any, Any], tuple[Any, Any]]
+    init: Init
+    update: Update
 
 
 def chain(*transforms: Transform) -> Transform:
-    """Apply the transformations one after the other; the state is the tuple of their states."""
+    """Apply the transformations one after the other; the state holds their states."""
 
-    def init(params: Any) -> Any:
-        return tuple(t.init(params) for t in transforms)
+    def init(params: Params) -> State[Params]:
+        return Chained(tuple([t.init(params) for t in transforms]))
 
-    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def update(
+        updates: Params, state: State[Params], params: Params
+    ) -> tuple[Params, State[Params]]:
+        parts = own(state, Chained, "chain").parts
         states = []
-        for t, s in zip(transforms, state, strict=True):
+        for t, s in zip(transforms, parts, strict=True):
             updates, s = t.update(updates, s, params)
             states.append(s)
-        return updates, tuple(states)
+        return updates, Chained(tuple(states))
 
     return Transform(door(init), door(update))
 
 
-def apply_updates(params: Params, updates: Any) -> Params:
+def apply_updates(params: Params, updates: Params) -> Params:
     """``params + updates``, leaf by leaf, in the parameters' dtypes."""
     moved: Params = tree.map(lambda p, u: p + convert(u, p.dtype), params, updates)
     return moved
@@ -65,10 +89,15 @@ def global_norm(updates: Any) -> AnyArray:
 
 
 def _stateless(update: Callable[[Any, Any], Any]) -> Transform:
-    def stateless(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    def init(params: Params) -> State[Params]:
+        return Stateless()
+
+    def stateless(
+        updates: Params, state: State[Params], params: Params
+    ) -> tuple[Params, State[Params]]:
         return update(updates, params), state
 
-    return Transform(lambda params: (), door(stateless))
+    return Transform(init, door(stateless))
 
 
 def clip_by_global_norm(limit: float) -> Transform:
@@ -98,30 +127,24 @@ def add_decayed_weights(rate: float, mask: Callable[[Any], Any] | None = None) -
     return _stateless(update)
 
 
-@struct
-class AdamState:
-    """Steps done, and the running means of the gradient and of its square."""
-
-    count: AnyArray
-    mean: Any
-    square: Any
-
-
 def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Transform:
     """Divide the running mean of the gradient by the root of that of its square, both unbiased.
 
     Source: Kingma, Ba, Adam (2015).
     """
 
-    def init(params: Any) -> AdamState:
+    def init(params: Params) -> State[Params]:
         return AdamState(
             zeros((), dtype=int32), tree.map(zeros_like, params), tree.map(zeros_like, params)
         )
 
-    def update(updates: Any, state: AdamState, params: Any) -> tuple[Any, AdamState]:
-        count = state.count + 1
-        mean = tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, updates)
-        square = tree.map(lambda s, g: b2 * s + (1 - b2) * (g * g), state.square, updates)
+    def update(
+        updates: Params, state: State[Params], params: Params
+    ) -> tuple[Params, State[Params]]:
+        before = own(state, AdamState, "adam")
+        count = before.count + 1
+        mean = tree.map(lambda m, g: b1 * m + (1 - b1) * g, before.mean, updates)
+        square = tree.map(lambda s, g: b2 * s + (1 - b2) * (g * g), before.square, updates)
         dtypes = list(dict.fromkeys([m.dtype for m in tree.leaves(mean)]))
         first = {d: _bias(b1, count, d) for d in dtypes}
         second = {d: _bias(b2, count, d) for d in dtypes}
@@ -142,15 +165,16 @@ def _bias(b: float, count: AnyArray, dtype: DType) -> AnyArray:
 def trace(decay: float, *, nesterov: bool = False) -> Transform:
     """Momentum: accumulate ``t = g + decay * t``; with ``nesterov``, look one step ahead."""
 
-    def init(params: Any) -> Any:
-        return tree.map(zeros_like, params)
+    def init(params: Params) -> State[Params]:
+        return TraceState(tree.map(zeros_like, params))
 
-    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
-        state = tree.map(lambda g, t: g + decay * t, updates, state)
-        if nesterov:
-            updates = tree.map(lambda g, t: g + decay * t, updates, state)
-            return updates, state
-        return state, state
+    def update(
+        updates: Params, state: State[Params], params: Params
+    ) -> tuple[Params, State[Params]]:
+        before = own(state, TraceState, "trace").velocity
+        velocity = tree.map(lambda g, t: g + decay * t, updates, before)
+        ahead = tree.map(lambda g, t: g + decay * t, updates, velocity) if nesterov else velocity
+        return ahead, TraceState(velocity)
 
     return Transform(door(init), door(update))
 
@@ -158,13 +182,16 @@ def trace(decay: float, *, nesterov: bool = False) -> Transform:
 def scale_by_schedule(rate: float | Schedule) -> Transform:
     """Multiply by ``-rate``, a number or a function of the step: the last link of an optimiser."""
 
-    def init(params: Any) -> AnyArray:
-        return zeros((), dtype=int32)
+    def init(params: Params) -> State[Params]:
+        return Counted(zeros((), dtype=int32))
 
-    def update(updates: Any, state: AnyArray, params: Any) -> tuple[Any, AnyArray]:
+    def update(
+        updates: Params, state: State[Params], params: Params
+    ) -> tuple[Params, State[Params]]:
+        count = own(state, Counted, "scale_by_schedule").count
         if isinstance(rate, int | float):
-            return tree.map(lambda u: u * -float(rate), updates), state + 1
-        factor = -rate(state)
-        return tree.map(lambda u: u * convert(factor, u.dtype), updates), state + 1
+            return tree.map(lambda u: u * -float(rate), updates), Counted(count + 1)
+        factor = -rate(count)
+        return tree.map(lambda u: u * convert(factor, u.dtype), updates), Counted(count + 1)
 
     return Transform(door(init), door(update))

@@ -29,7 +29,7 @@ def losses(mesh: vx.Mesh, steps: int) -> list[float]:
     key, found = vx.random.key(2), []
     for i in range(steps):
         tokens = vx.shard(vx.asarray(train_lm.batch_at(train, SMALL, i)), mesh, P("data"))
-        state, loss = step(state, tokens, key)
+        state, loss = step(state, tokens, vx.random.fold_in(key, i))
         found.append(float(loss))
     return found
 
@@ -131,3 +131,9 @@ def test_convnet() -> None:
     found = re.search(r"final: accuracy=(\d\.\d+)", out)
     assert found is not None
     assert float(found[1]) >= 0.95
+
+
+def test_sharded_attention() -> None:
+    table, sharded, alone = finish(start("examples/sharded_attention.py")).rsplit("\n", 3)[:3]
+    assert re.search(r"^all_reduce +1 +65,536 +model ", table, re.MULTILINE)
+    assert sharded.split()[1:] == alone.split()[1:]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import verax as vx
+from tests.lang.messages import message
 
 START = {
     "w": np.array([[1.0, -2.0], [0.5, 3.0]], np.float32),
@@ -90,7 +91,7 @@ def test_clipping_bounds_the_norm_and_leaves_small_updates() -> None:
     clipped, _ = clip.update(big, clip.init(big), big)
     np.testing.assert_allclose(float(vx.optim.global_norm(clipped)), 1.0, rtol=1e-5)
     small = vx.tree.map(lambda x: x * 0.01, big)
-    kept, _ = clip.update(small, (), small)
+    kept, _ = clip.update(small, clip.init(small), small)
     np.testing.assert_allclose(kept["a"].numpy(), small["a"].numpy())
 
 
@@ -108,3 +109,34 @@ def test_bad_settings() -> None:
         with pytest.raises(vx.VeraxError, match=r".*") as error:
             make()
         assert text in str(error.value)
+
+
+def test_a_state_of_another_transformation() -> None:
+    params = vx.asarray([1.0, 2.0])
+    state = vx.optim.scale_by_adam().init(params)
+    assert isinstance(state, vx.optim.State)
+    update = vx.optim.trace(0.9).update
+    assert message(vx.StructureError, lambda: update(params, state, params)) == (
+        "[verax-structure] trace: the state is AdamState, expected TraceState\n"
+        "  at test_optim.py:L: assert message("
+        "vx.StructureError, lambda: update(params, state, params)) == (\n"
+        "  fix: pass what init, or the last update, of the same transformation gave"
+    )
+
+
+def test_a_transformation_of_ones_own() -> None:
+    @vx.struct
+    class Last(vx.optim.State[Any]):
+        updates: Any
+
+    def init(params: Any) -> vx.optim.State[Any]:
+        return Last(vx.tree.map(vx.zeros_like, params))
+
+    def update(updates: Any, state: Any, params: Any) -> tuple[Any, vx.optim.State[Any]]:
+        return vx.tree.map(lambda u, v: u - v, updates, state.updates), Last(updates)
+
+    differences = vx.optim.chain(vx.optim.Transform(init, update), vx.optim.sgd(1.0))
+    params = vx.asarray([1.0, 2.0])
+    updates, state = differences.update(params, differences.init(params), params)
+    updates, _ = differences.update(params, state, params)
+    assert updates.tolist() == [0.0, 0.0]

@@ -76,6 +76,27 @@ def what_init_gives(n: vx.Size[Width], k: int, key: vx.random.Key) -> None:
     print(a, b, c)
 
 
+def trained(m: Model, ids: I32[Batch, Time]) -> tuple[Model, vx.optim.State[Model]]:
+    optimizer = vx.optim.chain(vx.optim.clip_by_global_norm(1.0), vx.optim.adamw(1e-3))
+    state = optimizer.init(m)
+    assert_type(state, vx.optim.State[Model])
+    grads = vx.grad(loss)(m, ids)
+    updates, state = optimizer.update(grads, state, m)
+    assert_type(updates, Model)
+    return vx.optim.apply_updates(m, updates), state
+
+
+def loss(m: Model, ids: I32[Batch, Time]) -> F32[()]:
+    return vx.mean(m(ids))
+
+
+def mistakes_of_optimisers(m: Model, b: Block, s: vx.optim.State[Block]) -> None:
+    optimizer = vx.optim.sgd(0.1)
+    updates, state = optimizer.update(m, optimizer.init(b), m)  # type: ignore[misc]
+    of_another: vx.optim.State[Model] = s  # type: ignore[assignment]
+    print(updates, state, of_another)
+
+
 def mistakes(
     m: Model, x: F32[Batch, Width], h: BF16[Batch, Width], conv: Conv[Literal[3], Hid]
 ) -> None:
