@@ -34,7 +34,7 @@ def steps(name: str, what: str, given: Steps | None, n: int) -> tuple[int, ...]:
     if any(k < 1 for k in out):
         raise ShapeError(
             f"{name}: {what} = {out}, but each must be 1 or more",
-            fix="1 moves the window by one element, or leaves no holes in it",
+            fix="give positive numbers: 1 is one element, the next one, or no holes",
         )
     return out
 

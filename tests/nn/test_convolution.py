@@ -126,7 +126,8 @@ def test_the_mean_with_and_without_padding() -> None:
         ),
         (
             lambda: vx.nn.Conv.init(3, 8, (3, 0), key=KEY(0)),
-            "[verax-shape] Conv: window = (3, 0), but each must be 1 or more",
+            "[verax-shape] Conv: window = (3, 0), but each must be 1 or more\n"
+            "  fix: give positive numbers: 1 is one element, the next one, or no holes",
         ),
         (
             lambda: vx.nn.Conv.init(3, 8, (3, 3), key=KEY(0))(vx.ones((4, 3))),
