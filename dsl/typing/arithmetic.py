@@ -26,7 +26,7 @@ from mypy.types import (
 )
 
 from verax.dsl.typing.errors import CODES
-from verax.dsl.typing.names import ADD, ARRAY, DIM, MUL, SHARDED, Named, Names
+from verax.dsl.typing.names import ADD, ARRAY, DIM, MUL, SHARDED, Named, Names, is_recursive
 
 ARITHMETIC = frozenset({ADD, MUL})
 
@@ -34,7 +34,7 @@ ARITHMETIC = frozenset({ADD, MUL})
 def has_arithmetic(t: Type, depth: int = 0) -> bool:
     """Whether a type mentions sums or products of dims."""
     p = get_proper_type(t)
-    if depth > 12:
+    if depth > 12 or is_recursive(t):
         return False
     if isinstance(p, Instance):
         return p.type.fullname in ARITHMETIC or _any(p.args, depth)
@@ -101,7 +101,7 @@ class _Normal(TypeTranslator):
         return super().visit_instance(t) if t.args else t
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
-        return get_proper_type(t).accept(self)
+        return t if is_recursive(t) else get_proper_type(t).accept(self)
 
 
 def normal(t: Type, named: Named) -> Type:
@@ -118,7 +118,7 @@ class _Uncut(TypeTranslator):
         return super().visit_instance(t) if t.args else t
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
-        return get_proper_type(t).accept(self)
+        return t if is_recursive(t) else get_proper_type(t).accept(self)
 
 
 def without_cuts(t: Type) -> Type:

@@ -41,7 +41,7 @@ from verax.dsl.typing.arithmetic import ARITHMETIC, has_arithmetic, normal
 from verax.dsl.typing.declared import Given, refusal
 from verax.dsl.typing.described import names_in
 from verax.dsl.typing.errors import report
-from verax.dsl.typing.names import DIM, DIMS_FROM, SHARDED, Named, Names, anything
+from verax.dsl.typing.names import DIM, DIMS_FROM, SHARDED, Named, Names, anything, is_recursive
 from verax.dsl.typing.reading import axes_of
 
 
@@ -194,7 +194,7 @@ class _Bound(TypeTranslator):
         return super().visit_tuple_type(t) if _is_plain(t) else t
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
-        return get_proper_type(t).accept(self)
+        return t if is_recursive(t) else get_proper_type(t).accept(self)
 
 
 def _is_plain(t: TupleType) -> bool:
@@ -264,7 +264,7 @@ def _is_dim(t: Type) -> bool:
 def _has_dims(t: Type, depth: int = 0) -> bool:
     """Whether a type of a parameter mentions dims."""
     p = get_proper_type(t)
-    if depth > 12:
+    if depth > 12 or is_recursive(t):
         return False
     if isinstance(p, Instance):
         at = DIMS_FROM.get(p.type.fullname)

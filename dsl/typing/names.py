@@ -14,6 +14,7 @@ from mypy.types import (
     Instance,
     LiteralType,
     Type,
+    TypeAliasType,
     TypeOfAny,
     TypeVarTupleType,
     TypeVarType,
@@ -39,6 +40,11 @@ ALIASES = frozenset({ARRAY, *(HERE + name for name in (
     "BF16", "F16", "F32", "F64", "C64", "C128",
 ))})  # fmt: skip
 """What annotations of arrays are written with."""
+
+
+def is_recursive(t: Type) -> bool:
+    """Whether a type is an alias that holds itself, as those of trees do: it is not walked."""
+    return isinstance(t, TypeAliasType) and t.is_recursive
 
 
 def anything() -> AnyType:

@@ -24,7 +24,7 @@ from mypy.types import (
     get_proper_type,
 )
 
-from verax.dsl.typing.names import ARRAY, KEY, POLY, Named
+from verax.dsl.typing.names import ARRAY, KEY, POLY, Named, is_recursive
 
 
 def permissive(signature: CallableType, named: Named, *, function: bool = False) -> CallableType:
@@ -50,6 +50,8 @@ def permissive(signature: CallableType, named: Named, *, function: bool = False)
 def mentions_arrays(t: Type) -> bool:
     """Whether a type mentions arrays, type variables or Any."""
     p = get_proper_type(t)
+    if is_recursive(t):
+        return False
     if isinstance(p, Instance):
         return p.type.fullname == ARRAY or (
             p.type.fullname != KEY and any(map(mentions_arrays, p.args))
@@ -89,7 +91,7 @@ class _Loose(TypeTranslator):
         return self.named("typing.Sequence", [UnionType(sizes)])
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
-        return get_proper_type(t).accept(self)
+        return t if is_recursive(t) else get_proper_type(t).accept(self)
 
 
 def _is_size(t: Type) -> bool:
@@ -114,7 +116,7 @@ class _Open(TypeTranslator):
         return super().visit_instance(t) if t.args else t
 
     def visit_type_alias_type(self, t: TypeAliasType, /) -> Type:
-        return get_proper_type(t).accept(self)
+        return t if is_recursive(t) else get_proper_type(t).accept(self)
 
 
 def any_array(named: Named) -> Instance:

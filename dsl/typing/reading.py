@@ -74,7 +74,7 @@ from verax.dsl.typing.described import (
     unknown_size,
 )
 from verax.dsl.typing.merging import KEY as IMPL
-from verax.dsl.typing.names import ARRAY, KEY, SHARDED, SIZE
+from verax.dsl.typing.names import ARRAY, KEY, SHARDED, SIZE, is_recursive
 from verax.dsl.typing.structs import Field, struct_fields
 from verax.sharding.spec import P, Spec
 
@@ -173,7 +173,7 @@ class Reader:
     def type(self, t: Type, depth: int = 0) -> Any:
         """A value of a type."""
         p = get_proper_type(t)
-        if depth > DEPTH:
+        if depth > DEPTH or is_recursive(t):
             raise Undecided("a type that holds itself")
         reader = _TYPES.get(type(p))
         if reader is None:
@@ -348,7 +348,7 @@ def axes_of(t: Type) -> tuple[str, ...]:
 def axes_in(t: Type, depth: int = 0) -> set[str]:
     """All mesh axes that a type mentions."""
     p = get_proper_type(t)
-    if depth > DEPTH:
+    if depth > DEPTH or is_recursive(t):
         return set()
     if isinstance(p, Instance):
         found = set(axes_of(p))
