@@ -58,12 +58,11 @@ def step(layer: Attention, x: Examples, y: Examples) -> tuple[Attention, F32[()]
 
 def place(layer: vx.nn.MultiHeadAttention[Width, Heads, HeadSize], mesh: Mesh) -> Attention:
     """The layer with its heads cut over the mesh axis ``model``."""
-    into, out = P(None, "model"), P("model")
     return Attention(
-        vx.shard(layer.query, mesh, into),
-        vx.shard(layer.key, mesh, into),
-        vx.shard(layer.value, mesh, into),
-        vx.shard(layer.out, mesh, out),
+        vx.shard(layer.query, mesh, P(None, "model")),
+        vx.shard(layer.key, mesh, P(None, "model")),
+        vx.shard(layer.value, mesh, P(None, "model")),
+        vx.shard(layer.out, mesh, P("model")),
     )
 
 

@@ -487,10 +487,10 @@ def pad(
 
 
 def _widths(t: ArrayType, widths: Widths) -> Pairs:
-    rows = widths if isinstance(widths, Sequence) else [(widths, widths)]
+    rows: Sequence[Any] = widths if isinstance(widths, Sequence) else [(widths, widths)]
     if rows and not isinstance(rows[0], Sequence):
-        rows = [(rows[0], rows[-1])]  # type: ignore[list-item]
-    pairs = [(_width(row[0]), _width(row[-1])) for row in rows]  # type: ignore[index]
+        rows = [(rows[0], rows[-1])]
+    pairs = [(_width(row[0]), _width(row[-1])) for row in rows]
     if len(pairs) == 1:
         pairs = pairs * t.ndim
     if len(pairs) != t.ndim or any(known_negative(w) for pair in pairs for w in pair):

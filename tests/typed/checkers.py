@@ -26,7 +26,7 @@ mypy_path = {paths}
 cache_dir = {cache}
 allow_redefinition = true
 {plugins}
-[mypy-jaxlib.*,scipy.*,ml_dtypes.*]
+[mypy-jaxlib.*,scipy.*,sklearn.*,matplotlib.*,ml_dtypes.*]
 ignore_missing_imports = true
 follow_imports = skip
 """
