@@ -131,8 +131,12 @@ class _Call:
         return name
 
     def bind_variables(self, pairs: list[Pair]) -> None:
-        """Type variables that stand alone are what they meet first, where sums need them."""
-        if not any(has_arithmetic(p.formal) for p in pairs):
+        """Type variables that stand alone are what they meet first, where sums need them.
+
+        In a sum in the result too: mypy would solve it for what the context expects, term by term.
+        """
+        sums = any(has_arithmetic(p.formal) for p in pairs)
+        if not sums and not has_arithmetic(self.callee.ret_type):
             return
         for formal, actual in pairs:
             f = get_proper_type(formal)
@@ -223,7 +227,14 @@ def _pairs(formal: Type, actual: Type) -> Iterator[Pair]:
 
 
 def _dims(formal: Sequence[Type], actual: Sequence[Type]) -> Iterator[Pair]:
-    if any(map(_is_open, formal)):
+    runs = [i for i, x in enumerate(formal) if _is_open(x)]
+    if runs:  # what stands before the run, and after it
+        before, after = formal[: runs[0]], formal[runs[0] + 1 :]
+        if len(before) + len(after) <= len(actual) and not any(map(_is_open, actual)):
+            for x, y in zip(
+                (*before, *after), (*actual[: len(before)], *actual[len(actual) - len(after) :])
+            ):
+                yield from _dim_pair(x, y)
         return
     if any(map(_is_open, actual)):
         yield from [Pair(x, anything()) for x in formal]

@@ -56,6 +56,10 @@ class Undecided(Exception):
     """A call whose result cannot be told from what is known."""
 
 
+class Misfit(Undecided):
+    """A function of the user's does not take an argument in one of several ways to fill it in."""
+
+
 ANY_SHAPE: tuple[Rest, ...] = (Rest(""),)
 Described: TypeAlias = Any
 

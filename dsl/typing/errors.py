@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from mypy.checker import TypeChecker
 from mypy.errorcodes import ErrorCode
+from mypy.errors import ErrorWatcher
 from mypy.nodes import Context
 from mypy.plugin import CheckerPluginInterface
 
@@ -45,13 +46,32 @@ def report(api: CheckerPluginInterface, error: VeraxError, context: Context) -> 
 
 @contextmanager
 def outright(api: TypeChecker) -> Iterator[None]:
-    """What is reported in here is no part of what mypy tries: no overload is refused for it."""
+    """What is reported in here is no part of what mypy tries: no overload is refused for it.
+
+    It is a part of what is guessed.
+    """
     errors = api.msg.errors
-    watchers, errors._watchers = errors._watchers, []
+    watchers = errors._watchers
+    guesses = [i + 1 for i, w in enumerate(watchers) if any(w is g for g in _GUESSES)]
+    errors._watchers = watchers[: max(guesses, default=0)]
     try:
         yield
     finally:
         errors._watchers = watchers
+
+
+_GUESSES: list[ErrorWatcher] = []
+
+
+@contextmanager
+def guessing(api: TypeChecker) -> Iterator[ErrorWatcher]:
+    """What is reported in here holds for one of several guesses: it is counted, and not told."""
+    with api.msg.filter_errors() as watcher:
+        _GUESSES.append(watcher)
+        try:
+            yield watcher
+        finally:
+            _GUESSES.pop()
 
 
 def note(api: CheckerPluginInterface, text: str, context: Context) -> None:

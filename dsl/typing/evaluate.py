@@ -30,6 +30,7 @@ from verax.dsl.typing.calling import rebuilt, run
 from verax.dsl.typing.described import (
     Described,
     Many,
+    Misfit,
     Number,
     Open,
     Record,
@@ -87,7 +88,11 @@ def call(
     first = failures[0]
     if isinstance(first, VeraxError) and found.certain(failures):
         raise first
-    raise Undecided(first.message) if isinstance(first, VeraxError) else first
+    if isinstance(first, VeraxError):
+        raise Undecided(first.message)
+    if isinstance(first, Misfit) and not all(isinstance(e, Misfit) for e in failures):
+        raise Undecided(*first.args)
+    raise first
 
 
 def _attempt(f: Callable[..., Any], filled: tuple[Any, dict[str, Any]]) -> Any:

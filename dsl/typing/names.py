@@ -16,6 +16,7 @@ from mypy.types import (
     Type,
     TypeAliasType,
     TypeOfAny,
+    TypeVarId,
     TypeVarTupleType,
     TypeVarType,
     get_proper_type,
@@ -53,12 +54,18 @@ def anything() -> AnyType:
 
 
 class Names:
-    """What the names in the described arguments of a call stand for."""
+    """What the names in the described arguments of a call stand for.
+
+    Attributes:
+        inside: the dims that a run of dims is tried as are type variables of their own.
+    """
 
     def __init__(self, named: Named) -> None:
         self.named = named
         self._types: dict[str, Type] = {}
         self._names: dict[object, str] = {}
+        self._runs: dict[str, TypeVarType] = {}
+        self.inside = False
 
     def name(self, t: Instance | TypeVarType | TypeVarTupleType) -> str:
         """What a class or a variable is called."""
@@ -76,7 +83,23 @@ class Names:
 
     def type_of(self, name: str) -> Type | None:
         """What a name stands for; None for one that no type has."""
-        return self._types.get(name)
+        found = self._types.get(name)
+        return self._one_of_run(name) if found is None and self.inside else found
+
+    def _one_of_run(self, name: str) -> Type | None:
+        """The dim ``Ds.0`` of a run ``*Ds``, in one of the ranks that are tried."""
+        run, _, at = name.rpartition(".")
+        of = self._types.get(run)
+        if not at.isdigit() or not isinstance(of, TypeVarTupleType):
+            return None
+        found = self._runs.get(name)
+        if found is None:
+            key = TypeVarId(-1 - int(at), namespace=f"{of.fullname}.")
+            bound, default = self.named(DIM, []), AnyType(TypeOfAny.from_omitted_generics)
+            found = TypeVarType(name, f"{of.fullname}.{at}", key, [], bound, default)
+            self._runs[name] = found
+            self._names[found.fullname, key] = name
+        return found
 
     # sizes ----------------------------------------------------------------------------------------
 
@@ -126,7 +149,7 @@ class Names:
         return terms[0][1] if len(terms) == 1 else self.named(ADD, [t for _, t in terms])
 
     def _term(self, monomial: Monomial, c: int) -> tuple[tuple[str, ...], Type] | None:
-        found = [self._types.get(name) for name in monomial]
+        found = [self.type_of(name) for name in monomial]
         if any(t is None for t in found):
             return None
         factors = sorted([(_order(t), t) for t in found if t is not None], key=lambda f: f[0])

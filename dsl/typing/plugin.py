@@ -64,7 +64,7 @@ from verax.dsl.typing import flow, library
 from verax.dsl.typing.arithmetic import analyzed, check_dims, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
-from verax.dsl.typing.described import Undecided
+from verax.dsl.typing.described import Misfit, Undecided
 from verax.dsl.typing.errors import note, outright, report
 from verax.dsl.typing.evaluate import call, remembered
 from verax.dsl.typing.names import ADD, ALIASES, MUL
@@ -269,12 +269,12 @@ class VeraxPlugin(Plugin):
             try:
                 given = [a._replace(type=t) for a, t in zip(actuals, row)]
                 args, kwargs = self._read(site, given)
-                made = remembered(
-                    f,
-                    tuple([x for x, _ in args]),
-                    {k: x for k, (x, _) in kwargs.items()},
-                    site.sizes,
-                )
+                xs = tuple([x for x, _ in args]), {k: x for k, (x, _) in kwargs.items()}
+                try:
+                    made = remembered(f, *xs, site.sizes)
+                except Misfit:  # in every rank: let it be reported
+                    site.open = False
+                    made = remembered(f, *xs, site.sizes)
                 found.append(site.result(made, name, args, kwargs))
             except Undecided as reason:
                 self._dark(ctx, reason)

@@ -317,6 +317,7 @@ class Reader:
 
     def _dim(self, t: Type) -> Size | Rest:
         p = get_proper_type(t)
+        self.site.open |= isinstance(p, (UnpackType, TypeVarTupleType))
         if isinstance(p, UnpackType):
             inner = get_proper_type(p.type)
             return Rest(self.names.name(inner) if isinstance(inner, TypeVarTupleType) else "")

@@ -7,7 +7,8 @@ kept as a ``Deferred``: its name with what it was given, evaluated where it is c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -60,6 +61,7 @@ from verax.dsl.typing.described import (
     Described,
     Elements,
     Many,
+    Misfit,
     Number,
     Opaque,
     Open,
@@ -68,9 +70,19 @@ from verax.dsl.typing.described import (
     SomeDType,
     Undecided,
 )
+from verax.dsl.typing.errors import guessing
 from verax.dsl.typing.functions import UserFunction
 from verax.dsl.typing.layouts import Sizes
-from verax.dsl.typing.names import ARRAY, HERE, KEY, SHARDED, SIZE, Named, Names, anything
+from verax.dsl.typing.names import (
+    ARRAY,
+    HERE,
+    KEY,
+    SHARDED,
+    SIZE,
+    Named,
+    Names,
+    anything,
+)
 from verax.dsl.typing.reading import DTYPE, Reader, axes_in
 from verax.dsl.typing.structs import struct_fields
 from verax.sharding.mesh import Mesh
@@ -102,7 +114,12 @@ class MoreAxes(BaseException):
 
 
 class Site:
-    """A call, and the names in it."""
+    """A call, and the names in it.
+
+    Attributes:
+        open: the rank of an argument is not known, so that several are tried; what functions of
+            the user's say of one of these is not certain.
+    """
 
     def __init__(
         self, api: TypeChecker, context: Context, named: Named, types: Sequence[Type] = ()
@@ -112,6 +129,7 @@ class Site:
         self.names = Names(named)
         self.reader = Reader(self)
         self.sizes = Sizes()
+        self.open = False
 
     def type_of(self, e: Expression) -> Type:
         """The type of a part of an argument."""
@@ -158,16 +176,37 @@ class Site:
         self, t: FunctionLike, args: Sequence[Described], kwargs: dict[str, Described]
     ) -> Described:
         given = *args, *kwargs.values()
-        types = [anything() if isinstance(x, Number) else self.write(x) for x in given]
+        types = [anything() if isinstance(x, Number) else self._inside(x) for x in given]
         nodes: list[Expression] = [TempNode(x, context=self.context) for x in types]
         if isinstance(t, CallableType) and not kwargs:
             bare = t.copy_modified(arg_types=[without_cuts(a) for a in t.arg_types])
             one_each = [[node] for node in nodes]
-            t = bound(FunctionSigContext(one_each, bare, self.context, self.api), self.named)
+            with self._guessing():
+                t = bound(FunctionSigContext(one_each, bare, self.context, self.api), self.named)
         kinds = [ARG_POS] * len(args) + [ARG_NAMED] * len(kwargs)
         names = [None] * len(args) + list(kwargs)
-        ret, _ = self.api.expr_checker.check_call(t, nodes, kinds, self.context, names)
+        with self._guessing():
+            ret, _ = self.api.expr_checker.check_call(t, nodes, kinds, self.context, names)
         return self.reader.type(ret)
+
+    def _inside(self, x: Described) -> Type:
+        """The type that an argument has inside a function: the dims of a run have names."""
+        self.names.inside = True
+        try:
+            return self.write(x)
+        finally:
+            self.names.inside = False
+
+    @contextmanager
+    def _guessing(self) -> Iterator[None]:
+        """Where several ranks are tried, an error in one of them is not reported."""
+        if not self.open:
+            yield
+            return
+        with guessing(self.api) as found:
+            yield
+        if found.has_new_errors():
+            raise Misfit("a function does not take every rank that its argument may have")
 
     def lambda_(self, e: LambdaExpr) -> UserFunction:
         """A lambda: its body is inferred for the types that it is called on."""
@@ -185,12 +224,14 @@ class Site:
                     f" {len(args) + len(kwargs)}",
                     fix="give it one parameter per argument of the call",
                 )
-            types = [self.write(x) for x in self.sizes.take(args)]
+            given = self.sizes.take(args)
+            types = [self._inside(x) for x in given]
             context = CallableType(
                 types, [ARG_POS] * len(types), [None] * len(types), anything(),
                 self.named("builtins.function", []),
             )  # fmt: skip
-            found = get_proper_type(self.api.get_expression_type(e, type_context=context))
+            with self._guessing():
+                found = get_proper_type(self.api.get_expression_type(e, type_context=context))
             if not isinstance(found, CallableType):
                 raise Undecided("a lambda of unknown type")
             return self.sizes.put(self.reader.type(found.ret_type))
@@ -304,7 +345,11 @@ class Site:
         return self.named(KEY, [self.names.dim_type(n) for n in x.shape])
 
     def _open(self, x: Open) -> Type:
-        dims = [self._rest(n) if isinstance(n, Rest) else self.names.dim_type(n) for n in x.dims]
+        found: list[Size | Rest] = list(x.dims)
+        runs = [i for i, n in enumerate(found) if isinstance(n, Rest)]
+        if len(runs) > 1:  # a type has one run at most: what is between two is unknown with them
+            found[runs[0] : runs[-1] + 1] = [Rest("")]
+        dims = [self._rest(n) if isinstance(n, Rest) else self.names.dim_type(n) for n in found]
         if x.dtype is None:
             return self.named(KEY, dims)
         return self.named(ARRAY, [self._dtype(x.dtype), *dims])
