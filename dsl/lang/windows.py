@@ -83,7 +83,7 @@ def kind_of(computation: str | Callable[..., Any]) -> str:
     """The word for a computation."""
     if isinstance(computation, str) and computation in MONOIDS:
         return computation
-    found = KINDS.get(computation)
+    found = KINDS.get(getattr(computation, "__wrapped__", computation))
     if found is None:
         raise ShapeError(
             f"reduce_window: {computation!r} is no operation that windows are combined with",

@@ -150,7 +150,8 @@ def test_sizes_that_are_not_known_yet() -> None:
         ),
         (
             lambda: vx.reduce_window(X, 0.0, "max", (2, 2), -1),
-            "[verax-shape] reduce_window: strides = (-1, -1), but each must be 1 or more",
+            "[verax-shape] reduce_window: strides = (-1, -1), but each must be 1 or more\n"
+            "  fix: give positive numbers: 1 is one element, the next one, or no holes",
         ),
         (
             lambda: vx.reduce_window(X, 0.0, "max", (2, 7)),
