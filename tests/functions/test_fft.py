@@ -189,7 +189,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
     (
         lambda: vx.fft.fftn(vx.ones((4, 4)), (2, 2), (0,)),
         vx.ShapeError,
-        "[verax-shape] fftn: 2 sizes for 1 axes",
+        ("[verax-shape] fftn: 2 sizes for 1 axes\n  fix: give s one size per axis of axes"),
     ),
     (
         lambda: vx.fft.irfft(vx.ones((2, 1))),
@@ -206,7 +206,11 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
     (
         lambda: vx.fft.rfftn(vx.ones(4), axes=()),
         vx.ShapeError,
-        "[verax-shape] rfftn: float32[4] is transformed along one axis or more",
+        (
+            "[verax-shape] rfftn: float32[4] is transformed along one axis or more, "
+            "got none\n"
+            "  fix: axes=(-1,)"
+        ),
     ),
     (
         lambda: vx.fft.fftfreq(0),

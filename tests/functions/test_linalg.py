@@ -422,18 +422,35 @@ def test_sizes_may_be_symbolic(op: Op, types: tuple[ArrayType, ...], shape: Shap
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (
         lambda: L.inv(np.zeros((2, 3), np.float32)),
-        "[verax-shape] inv takes square matrices, got float32[2,3]",
+        (
+            "[verax-shape] inv takes square matrices, got float32[2,3]: 2 rows and 3 "
+            "columns\n"
+            "    x  float32[2, 3]\n"
+            "               ^  ^\n"
+            "  fix: vx.linalg.pinv inverts matrices of any shape"
+        ),
     ),
     (
         lambda: L.det(np.zeros(3, np.float32)),
         "[verax-shape] det takes matrices, got float32[3]\n"
         "  fix: give it two dimensions: x[:, None] is one column, x[None, :] one row",
     ),
-    (lambda: L.expm(1.0), "[verax-shape] expm takes matrices, got float32[]"),
+    (
+        lambda: L.expm(1.0),
+        (
+            "[verax-shape] expm takes matrices, got float32[]\n"
+            "  fix: a scalar is no matrix: x[None, None]"
+        ),
+    ),
     (
         lambda: L.solve(np.zeros((4, 3, 3), np.float32), np.zeros((4, 3), np.float32)),
-        "[verax-shape] solve: float32[4,3,3] needs right-hand sides [3] or [...,3,k], "
-        "got float32[4,3]\n  fix: a batch of vectors is a batch of columns: b[..., None]",
+        (
+            "[verax-shape] solve: a has 3 rows and b has 4: b is [3] or [...,3,k]\n"
+            "    a  float32[4, 3, 3   ]\n"
+            "    b  float32[      4, 3]\n"
+            "                     ^\n"
+            "  fix: a batch of vectors is a batch of columns: b[..., None]"
+        ),
     ),
     (
         lambda: L.solve_triangular(np.eye(2), np.ones(2), trans="X"),
@@ -472,16 +489,28 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     ),
     (
         lambda: L.multi_dot([np.ones((2, 3)), np.ones((2, 3))]),
-        "[verax-shape] multi_dot: operand 0 is float64[2,3] and operand 1 is float64[2,3]: "
-        "3 columns, but 2 rows",
+        (
+            "[verax-shape] multi_dot: operand 0 has 3 columns, and operand 1 has 2 "
+            "rows\n"
+            "    operand 0  float64[2, 3   ]\n"
+            "    operand 1  float64[   2, 3]\n"
+            "                          ^\n"
+            "  fix: transpose the second: y.T"
+        ),
     ),
     (
         lambda: L.multi_dot([np.ones((2, 3))]),
-        "[verax-shape] multi_dot takes two matrices or more, got 1",
+        (
+            "[verax-shape] multi_dot takes two matrices or more, got 1\n"
+            "  fix: vx.linalg.multi_dot([x, y, z])"
+        ),
     ),
     (
         lambda: L.block_diag(np.ones((2, 3, 4))),
-        "[verax-shape] block_diag: operand 0 is float64[2,3,4], expected a matrix",
+        (
+            "[verax-shape] block_diag: operand 0 is float64[2,3,4], expected a matrix\n"
+            "  fix: vx.vmap(vx.linalg.block_diag) takes batches"
+        ),
     ),
     (
         lambda: program_of(Lu(), (f32(N, M),)),

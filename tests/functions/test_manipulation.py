@@ -232,43 +232,95 @@ A, B = vx.zeros((2, 3)), vx.zeros((2, 4))
     [
         (
             lambda: vx.reshape(A, (4, 2)),
-            "[verax-shape] reshape: float32[2,3] has 6 elements, the shape [4,2] has 8",
+            (
+                "[verax-shape] reshape: float32[2,3] has 6 elements, the shape [4,2] has 8\n"
+                "    from  float32[2, 3]\n"
+                "    to           [4, 2]\n"
+                "                  ^  ^\n"
+                "  fix: the shape [3,2] would fit; -1 stands for the size that is left"
+            ),
         ),
         (
             lambda: vx.reshape(A, (4, -1)),
-            "[verax-shape] reshape: float32[2,3] has 6 elements, which [4,-1] does not divide",
+            (
+                "[verax-shape] reshape: float32[2,3] has 6 elements, which do not fall "
+                "into [4,-1]\n"
+                "    from  float32[2,  3]\n"
+                "    to           [4, -1]\n"
+                "                  ^  ^^\n"
+                "  fix: a shape must have as many elements as the array: vx.broadcast_to "
+                "repeats, x[:n] cuts"
+            ),
         ),
         (
             lambda: vx.reshape(A, (-1, -1)),
-            "[verax-shape] reshape: only one size may be -1, got [-1,-1]",
+            (
+                "[verax-shape] reshape: only one size may be -1, got [-1,-1]\n"
+                "  fix: write all sizes but one: float32[2,3] has 6 elements"
+            ),
         ),
         (
             lambda: vx.concat([A, B]),
-            "[verax-shape] concat along axis 0: dimension 1 is 3 in float32[2,3] and 4 in"
-            " float32[2,4]",
+            (
+                "[verax-shape] concat along axis 0: dimension 1 is 3 in operand 0 and 4 in "
+                "operand 1\n"
+                "    operand 0  float32[2, 3]\n"
+                "    operand 1  float32[2, 4]\n"
+                "                          ^\n"
+                "  fix: join them along the axis in which they differ, axis=1, or cut or "
+                "pad one"
+            ),
         ),
         (
             lambda: vx.concat([A, A[0]]),
-            "[verax-shape] concat: float32[2,3] and float32[3] differ in rank\n  fix: vx.stack"
-            " joins along a new axis; x[None] adds a dimension",
+            (
+                "[verax-shape] concat: operand 0 has 2 dimensions and operand 1 has 1\n"
+                "    operand 0  float32[2, 3]\n"
+                "    operand 1  float32[3   ]\n"
+                "  fix: vx.stack joins along a new axis; x[None] adds a dimension"
+            ),
         ),
-        (lambda: vx.concat([]), "[verax-shape] concat needs at least one array"),
+        (
+            lambda: vx.concat([]),
+            (
+                "[verax-shape] concat needs at least one array, got an empty list\n"
+                "  fix: start from an array of no rows: vx.zeros((0, n))"
+            ),
+        ),
         (
             lambda: vx.stack([A, B]),
-            "[verax-shape] stack takes arrays of one shape, got float32[2,3] and float32[2,4]\n"
-            "  fix: vx.concat joins along an axis that they have",
+            (
+                "[verax-shape] stack takes arrays of one shape, and operand 0 and operand "
+                "1 differ\n"
+                "    operand 0  float32[2, 3]\n"
+                "    operand 1  float32[2, 4]\n"
+                "                          ^\n"
+                "  fix: vx.concat joins along an axis that they have; pad the shorter one "
+                "with vx.pad"
+            ),
         ),
         (
             lambda: vx.squeeze(A, 0),
-            "[verax-shape] squeeze: dimension 0 of float32[2,3] has size 2, not 1",
+            (
+                "[verax-shape] squeeze: dimension 0 of float32[2,3] has size 2, not 1\n"
+                "  fix: take one element, x[i] along axis 0, or reduce: vx.sum(x, axis=0)"
+            ),
         ),
         (
             lambda: vx.permute_dims(A, (0,)),
-            "[verax-shape] permute_dims: (0,) is no order of the 2 dimensions of float32[2,3]",
+            (
+                "[verax-shape] permute_dims: (0,) is no order of the 2 dimensions of "
+                "float32[2,3]\n"
+                "  fix: name each of the axes 0 to 1 once; x.mT exchanges the last two"
+            ),
         ),
         (
             lambda: vx.flip(A, (0, -2)),
-            "[verax-shape] flip: the axes (0, -2) name a dimension of float32[2,3] twice",
+            (
+                "[verax-shape] flip: the axes (0, -2) name a dimension of float32[2,3] "
+                "twice\n"
+                "  fix: name each once; negative axes count from the end"
+            ),
         ),
         (
             lambda: vx.split(A, 2, 1),
@@ -282,7 +334,11 @@ A, B = vx.zeros((2, 3)), vx.zeros((2, 4))
         ),
         (
             lambda: vx.repeat(A, [1, 2], axis=1),
-            "[verax-shape] repeat: 2 counts for the 3 elements of dimension 1 of float32[2,3]",
+            (
+                "[verax-shape] repeat: 2 counts for the 3 elements of dimension 1 of "
+                "float32[2,3]\n"
+                "  fix: give one count for all, or one per element"
+            ),
         ),
         (
             lambda: vx.pad(A, ((1, 1), (1, 1), (1, 1))),
@@ -296,7 +352,10 @@ A, B = vx.zeros((2, 3)), vx.zeros((2, 4))
         ),
         (
             lambda: vx.flip(vx.zeros(()), 0),
-            "[verax-shape] flip: float32[] has no axes, got axis 0",
+            (
+                "[verax-shape] flip: float32[] has no axes, got axis 0\n"
+                "  fix: leave the axis out, or give x an axis"
+            ),
         ),
     ],
 )

@@ -394,7 +394,13 @@ A = vx.zeros((2, 3))
         ),
         (
             lambda: vx.sort([A, A[0]]),
-            "[verax-shape] sort: float32[2,3] and float32[3] differ in shape",
+            (
+                "[verax-shape] sort: operand 0 and operand 1 differ in shape\n"
+                "    operand 0  float32[2, 3]\n"
+                "    operand 1  float32[3   ]\n"
+                "                       ^  ^\n"
+                "  fix: what is sorted together has one shape: vx.broadcast_arrays"
+            ),
         ),
         (
             lambda: vx.sort([A, A], num_keys=3),
@@ -402,15 +408,24 @@ A = vx.zeros((2, 3))
         ),
         (
             lambda: vx.sort([A, A], num_keys=2, descending=[True]),
-            "[verax-shape] sort: descending says 1 times of 2 keys whether they do",
+            (
+                "[verax-shape] sort: descending has 1 entries for 2 keys\n"
+                "  fix: give one bool for all keys, or one per key"
+            ),
         ),
         (
             lambda: vx.partition(A, 3),
-            "[verax-shape] partition: dimension 1 of float32[2,3] has no element 3",
+            (
+                "[verax-shape] partition: dimension 1 of float32[2,3] has no element 3\n"
+                "  fix: kth is 0 to 2, or -3 to -1 from the end"
+            ),
         ),
         (
             lambda: vx.top_k(A, 4),
-            "[verax-shape] top_k: dimension 1 of float32[2,3] has 3 elements, not 4",
+            (
+                "[verax-shape] top_k: dimension 1 of float32[2,3] has 3 elements, not 4\n"
+                "  fix: k is 0 to 3: min(k, 3); axis= says which dimension"
+            ),
         ),
         (
             lambda: vx.top_k(vx.zeros(2, dtype=vx.complex64), 1),
@@ -423,7 +438,10 @@ A = vx.zeros((2, 3))
         ),
         (
             lambda: vx.diff(A, -1),
-            "[verax-shape] diff: the order -1 is negative",
+            (
+                "[verax-shape] diff: the order -1 is negative\n"
+                "  fix: n=1; vx.cumulative_sum goes the other way"
+            ),
         ),
     ],
 )

@@ -335,7 +335,11 @@ A = vx.zeros((2, 3))
         ),
         (
             lambda: vx.argmin(vx.zeros((0, 3))),
-            "[verax-shape] argmin: dimension 0 of float32[0,3] has no elements, and so no argmin",
+            (
+                "[verax-shape] argmin: dimension 0 of float32[0,3] has no elements, and so "
+                "no argmin\n"
+                "  fix: check the size before: x.size > 0"
+            ),
         ),
         (
             lambda: vx.max(vx.zeros(2, dtype=vx.complex64)),

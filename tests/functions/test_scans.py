@@ -89,9 +89,14 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
     (
         lambda: vx.associative_scan(affine, (A, vx.zeros(4))),
         vx.ShapeError,
-        "[verax-shape] associative_scan: the lengths differ\n"
-        "    elems[0]: float32[3,2]\n"
-        "    elems[1]: float32[4]",
+        (
+            "[verax-shape] associative_scan: the lengths 3, 4 along the scanned axis "
+            "differ\n"
+            "    elems[0]  float32[3, 2]\n"
+            "    elems[1]  float32[4   ]\n"
+            "                      ^\n"
+            "  fix: all leaves are scanned together: cut or pad them to one length"
+        ),
     ),
     (
         lambda: vx.jit(lambda x: vx.associative_scan(vx.add, x)).stage(
@@ -104,15 +109,23 @@ ERRORS: tuple[tuple[Callable[[], Any], type[vx.VeraxError], str], ...] = (
     (
         lambda: vx.associative_scan(first_sum, A),
         vx.ShapeError,
-        "[verax-shape] associative_scan: first_sum (tests/functions/test_scans.py:L) gives"
-        " something else than it takes\n"
-        "               takes         gives\n"
-        "    the value  float32[1,2]  float32[2]",
+        (
+            "[verax-shape] associative_scan: first_sum "
+            "(tests/functions/test_scans.py:L) gives something else than it takes\n"
+            "    takes  float32[1, 2]\n"
+            "    gives  float32[   2]\n"
+            "                   ^\n"
+            "  fix: give what comes in, float32[1,2], or start with the type that "
+            "comes out, float32[2]"
+        ),
     ),
     (
         lambda: vx.associative_scan(vx.add, vx.asarray(1.0)),
         vx.ShapeError,
-        "[verax-shape] associative_scan: float32[] has no axes, got axis 0",
+        (
+            "[verax-shape] associative_scan: float32[] has no axes, got axis 0\n"
+            "  fix: leave the axis out, or give x an axis"
+        ),
     ),
 )
 

@@ -407,7 +407,11 @@ def test_vmap_of_everything() -> None:
     [
         (
             lambda: la.eigh(vx.ones((2, 3))),
-            "[verax-shape] eigh takes square matrices, got float32[2,3]",
+            ('[verax-shape] eigh takes square matrices, got float32[2,3]: 2 rows and 3 '
+            'columns\n'
+            '    x  float32[2, 3]\n'
+            '               ^  ^\n'
+            '  fix: vx.linalg.svd decomposes matrices of any shape'),
         ),
         (
             lambda: la.svd(vx.ones(3)),
@@ -441,16 +445,26 @@ def test_vmap_of_everything() -> None:
         ),
         (
             lambda: la.lstsq(vx.ones((3, 2)), vx.ones(2)),
-            "[verax-shape] lstsq: float32[3,2] and float32[2] differ in the number of rows",
+            ('[verax-shape] lstsq: a has 3 rows and b has 2\n'
+            '    a  float32[3, 2]\n'
+            '    b  float32[2   ]\n'
+            '               ^\n'
+            '  fix: give b 3 rows: one vector [3], or columns [3,k]'),
         ),
         (
             lambda: la.solve_sylvester(vx.ones((2, 2)), vx.ones((3, 3)), vx.ones((3, 2))),
-            "[verax-shape] solve_sylvester: float32[2,2] and float32[3,3] need a right side of 2"
-            " rows and 3 columns, got float32[3,2]",
+            ('[verax-shape] solve_sylvester: a and b need a q of 2 rows and 3 columns, '
+            'got float32[3,2]\n'
+            '    a  float32[2, 2]\n'
+            '    b  float32[3, 3]\n'
+            '    q  float32[3, 2]\n'
+            '               ^  ^\n'
+            '  fix: a @ x + x @ b == q with x and q of [2,3]'),
         ),
         (
             lambda: la.cond(vx.ones((0, 2))),
-            "[verax-shape] cond: float32[0,2] is empty, and has no singular values",
+            ('[verax-shape] cond: float32[0,2] is empty, and has no singular values\n'
+            '  fix: give matrices of one row and one column or more'),
         ),
         (
             lambda: vx.jit(la.pinv).stage(vx.spec((dim("n"), 2))),

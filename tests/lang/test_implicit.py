@@ -184,7 +184,9 @@ def test_maps_of_other_trees_are_refused() -> None:
     ) == (
         "[verax-shape] custom_linear_solve: sum (reductions.py:L)"
         " gives another tree than it takes\n"
-        "               takes       gives\n"
-        "    the value  float64[3]  float64[]\n"
-        "  at test_implicit.py:L: lambda: vx.custom_linear_solve(vx.sum, X, conjugate_gradients),"
+        "    takes  float64[3]\n"
+        "    gives  float64[ ]\n"
+        "                   ^\n"
+        "  at test_implicit.py:L: lambda: vx.custom_linear_solve(vx.sum, X, conjugate_gradients),\n"
+        "  fix: give what comes in, float64[3], or start with the type that comes out, float64[]"
     )

@@ -220,13 +220,13 @@ def test_differing_structures(a: Any, b: Any, wanted: str) -> None:
 
 def test_other_errors() -> None:
     assert text(lambda: vx.tree.unflatten(vx.tree.structure((1, 2)), [1])) == (
-        "[verax-structure] (*, *) has 2 leaves, got 1"
+        "[verax-structure] tree.unflatten: (*, *) has 2 leaves, got 1"
     )
     assert text(lambda: vx.tree.leaves({"a": 1, 2: 3})) == (
         "[verax-structure] the keys of a dict are of kinds that have no common order: int, str"
     )
     assert text(lambda: vx.tree.reduce(lambda a, b: a, ())) == (
-        "[verax-structure] reduce of a tree without leaves needs an initial value"
+        "[verax-structure] tree.reduce of a tree without leaves needs an initial value"
     )
     assert text(lambda: vx.tree.broadcast((1, 2, 3), vx.tree.structure((1, 2)))) == (
         "[verax-structure] tree.broadcast: (*, *, *) is not a prefix of (*, *)"
