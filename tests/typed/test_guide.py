@@ -1,11 +1,12 @@
 """The typing guide: what it says that the checker says, the checker says.
 
 Each block of Python that a block of text follows is a module; the text is what mypy with the plugin
-says of it. UPDATE_GOLDEN=1 writes the texts anew.
+says of it. UPDATE_GOLDEN=1 writes the texts anew. What Python answers, it answers.
 """
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 from pathlib import Path
@@ -60,3 +61,12 @@ def test_examples(said: list[str]) -> None:
 
         GUIDE.write_text(_BLOCK.sub(written, GUIDE.read_text()))
     assert [text for _, text in blocks()[1]] == said
+
+
+def test_sessions() -> None:
+    for code in re.findall(r"```pycon\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        test = doctest.DocTestParser().get_doctest(code, {}, "guide", str(GUIDE), 0)
+        assert test.examples
+        out: list[str] = []
+        doctest.DocTestRunner().run(test, out=out.append)
+        assert not out, "".join(out)
