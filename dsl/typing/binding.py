@@ -81,6 +81,7 @@ class _Call:
 
     Attributes:
         dims: what named dims are: literals, or Any where no argument says.
+        fixed: the named dims that the object has whose method is called: they stay.
         variables: what type variables are.
         refused: the parameters whose arguments do not fit.
     """
@@ -93,6 +94,7 @@ class _Call:
         self.dims: dict[str, Type] = {}
         self.variables: dict[TypeVarId, Type] = {}
         self.refused: frozenset[str] = frozenset()
+        self.fixed = _dims_of(ctx.type) if isinstance(ctx, MethodSigContext) else set()
 
     def bind_dims(self, pairs: list[Pair]) -> None:
         """Named dims that meet literals are these; those that meet nothing known are open."""
@@ -103,6 +105,8 @@ class _Call:
                 continue
             assert isinstance(f, Instance)
             name = f.type.fullname
+            if name in self.fixed:
+                continue
             met.setdefault(name, set()).add(type(a).__name__)
             if isinstance(a, LiteralType):
                 if not isinstance(self.dims.get(name), LiteralType):
@@ -116,7 +120,7 @@ class _Call:
     def compare(self, params: list[Given]) -> None:
         """Refuse the call where what is given is not what is declared."""
         own = [v.id for v in self.callee.variables]
-        found = refusal(self.who, params, own, self.named)
+        found = refusal(self.who, params, own, self.named, self.fixed)
         if found is not None:
             report(self.ctx.api, found.error, self.ctx.context)
             self.refused = found.parameters
@@ -253,6 +257,20 @@ def _dim_pair(x: Type, y: Type) -> Iterator[Pair]:
             yield Pair(f.args[0], a.args[0])
     else:
         yield Pair(x, y)
+
+
+def _dims_of(t: Type) -> set[str]:
+    """The named dims that stand for the parameters of a generic class."""
+    p = get_proper_type(t)
+    return set() if not isinstance(p, Instance) else set[str]().union(*map(_named_in, p.args))
+
+
+def _named_in(t: Type) -> set[str]:
+    """The named dims in one dim."""
+    p = get_proper_type(t)
+    if not isinstance(p, Instance) or not p.type.has_base(DIM):
+        return set()
+    return {p.type.fullname} if _is_named_dim(p) else _dims_of(p)
 
 
 def _is_open(t: Type) -> bool:

@@ -80,18 +80,24 @@ class _Formal(Names):
 
 
 def refusal(
-    who: str, given: Sequence[Given], own: Collection[TypeVarId], named: Named
+    who: str,
+    given: Sequence[Given],
+    own: Collection[TypeVarId],
+    named: Named,
+    fixed: Collection[str] = (),
 ) -> Refusal | None:
     """Why a call is refused, if it is.
 
     Args:
         who: the function, as messages call it.
         own: the type variables of its signature.
+        fixed: the full names of dims that do not become numbers.
     """
     formal, actual = _Formal(named, own), Names(named)
     rows = [row for g in given if (row := _row(g, formal, actual)) is not None]
     start = Bindings()
-    for name in _names(rows) - formal.bound - _numbered(rows):
+    free = _numbered(rows) - {formal.called[f] for f in fixed if f in formal.called}
+    for name in _names(rows) - formal.bound - free:
         start.sizes[name] = Where(dim(name), "the signature")
     wrong = examine(rows, start.copy(), 0)
     if not wrong:

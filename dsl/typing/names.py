@@ -57,27 +57,28 @@ class Names:
     """What the names in the described arguments of a call stand for.
 
     Attributes:
+        called: what dims and variables are called, by full name (and id).
         inside: the dims that a run of dims is tried as are type variables of their own.
     """
 
     def __init__(self, named: Named) -> None:
         self.named = named
         self._types: dict[str, Type] = {}
-        self._names: dict[object, str] = {}
+        self.called: dict[object, str] = {}
         self._runs: dict[str, TypeVarType] = {}
         self.inside = False
 
     def name(self, t: Instance | TypeVarType | TypeVarTupleType) -> str:
         """What a class or a variable is called."""
         key: object = t.type.fullname if isinstance(t, Instance) else (t.fullname, t.id)
-        found = self._names.get(key)
+        found = self.called.get(key)
         if found is None:
             found = t.type.name if isinstance(t, Instance) else t.name
             if found in self._types:
                 found = t.type.fullname if isinstance(t, Instance) else t.fullname
             while found in self._types:
                 found += "'"
-            self._names[key] = found
+            self.called[key] = found
             self._types[found] = t
         return found
 
@@ -98,7 +99,7 @@ class Names:
             bound, default = self.named(DIM, []), AnyType(TypeOfAny.from_omitted_generics)
             found = TypeVarType(name, f"{of.fullname}.{at}", key, [], bound, default)
             self._runs[name] = found
-            self._names[found.fullname, key] = name
+            self.called[found.fullname, key] = name
         return found
 
     # sizes ----------------------------------------------------------------------------------------
