@@ -36,7 +36,7 @@ def test_a_non_linear_equation_is_refused_by_name_and_line() -> None:
     b.span = here()
     y = b.emit(MUL, x, x)
     error = refused(b.finish([y]), (True,))
-    assert error.message == "mul is not linear in operands 0 and 1, so it cannot be transposed"
+    assert error.message == "multiply is not linear in operands 0 and 1, so it cannot be transposed"
     assert error.places[0].endswith("b.span = here()")
     p = written(f64(3))(lambda x: x.apply(SIN) + x)
     assert refused(p, (True,)).message == (
