@@ -1,15 +1,24 @@
 """Hypothesis profiles: ``quick`` by default, ``deep`` for ``make test-deep``.
 
 The checker of the IR runs on every program that any test builds, so after every pass.
+
+XLA generates code without its optimisations here, in a third of the time, except in tests that are
+marked ``optimized`` and in processes that tests start: these compile as users do, as all tests do
+in the deep profile.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.typed.projects import Project
+from verax.compiler.backend import pjrt
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.passes.check import check
 
@@ -18,7 +27,8 @@ settings.register_profile(
     "quick", max_examples=12, deadline=None, derandomize=True, suppress_health_check=_SLOW
 )
 settings.register_profile("deep", max_examples=150, deadline=None, suppress_health_check=_SLOW)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+settings.load_profile(PROFILE)
 
 _finish = Builder.finish
 
@@ -28,3 +38,34 @@ def _checked(self: Builder, outs: Iterable[int]) -> Program:
 
 
 Builder.finish = _checked  # type: ignore[method-assign]
+
+
+_options = vars(pjrt)["xla_client"].CompileOptions
+_now = {"plain": False}
+
+
+def _compile_options() -> Any:
+    made = _options()
+    if _now["plain"]:
+        made.env_option_overrides = [
+            ("xla_cpu_use_fusion_emitters", False),
+            ("xla_backend_optimization_level", 0),
+        ]
+    return made
+
+
+vars(pjrt)["xla_client"].CompileOptions = _compile_options
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose cache has what mypy with the plugin knows of the library."""
+    sources = {"first": "import verax as vx\nx = vx.zeros((2, 3)).T\n"}
+    project = Project(tmp_path_factory.mktemp("library"), None, sources)
+    assert project.check() == []
+    return project.folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Compile as the test that begins wants it."""
+    _now["plain"] = PROFILE != "deep" and item.get_closest_marker("optimized") is None

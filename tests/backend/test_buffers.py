@@ -20,6 +20,8 @@ from verax.sharding.cuts import Cuts
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Spec
 
+pytestmark = pytest.mark.optimized
+
 MESH = Mesh(data=2, model=4)
 CUTS: list[Cuts] = [
     ((), (), ()),

@@ -15,6 +15,8 @@ from verax.compiler.backend.chain import Chain
 from verax.compiler.backend.compile import executable
 from verax.compiler.passes import segment
 
+pytestmark = pytest.mark.optimized
+
 LAYERS = 8
 RNG = np.random.default_rng(0)
 

@@ -6,6 +6,8 @@ import pytest
 
 import verax as vx
 
+pytestmark = pytest.mark.optimized
+
 
 def divided(x: vx.AnyArray, y: vx.AnyArray) -> tuple[vx.AnyArray, vx.AnyArray]:
     return x // y, vx.fmod(x, y)

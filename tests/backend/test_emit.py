@@ -28,6 +28,8 @@ from verax.compiler.ops.pointwise import ADD, MUL, NEG, Compare, Select, splat
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Spec
 
+pytestmark = pytest.mark.optimized
+
 T = ArrayType((2, 3), float32)
 ROW = ArrayType((3,), float32)
 

@@ -28,6 +28,8 @@ from verax.sharding.errors import ShardingError
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Spec
 
+pytestmark = pytest.mark.optimized
+
 MESH = Mesh(data=2, model=4)
 T = ArrayType((8, 8), float32)
 DOT = Contract(((0, 1), (1, 2)), (0, 2))

@@ -18,6 +18,8 @@ from verax.compiler.ops.pointwise import ADD, MUL, SUB
 from verax.compiler.passes.check import check
 from verax.compiler.passes.fence import FUSED, SMALL, fence
 
+pytestmark = pytest.mark.optimized
+
 T = ArrayType((16, 32), float32)
 W = ArrayType((32, 32), float32)
 DOT = Contract(((0, 1), (1, 2)), (0, 2))

@@ -10,6 +10,8 @@ import pytest
 
 from verax.compiler.backend.malloc import keep_memory
 
+pytestmark = pytest.mark.optimized
+
 PUT = """
 import numpy as np
 from verax.compiler.backend import backend

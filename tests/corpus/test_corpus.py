@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from tests.corpus import (
     statistics,
 )
 from tests.corpus.harness import Case, Ways
-from verax.compiler.backend import backend, pjrt
+from verax.compiler.backend import backend
 
 CASES: tuple[Case, ...] = (
     *fields.CASES,
@@ -38,6 +37,13 @@ CASES: tuple[Case, ...] = (
 )
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+some_optimized = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if i % 4 else pytest.mark.optimized, id=case.name)
+        for i, case in enumerate(CASES)
+    ],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,33 +53,13 @@ def forgotten() -> Iterator[None]:
     backend().forget()
 
 
-@pytest.fixture
-def compiled_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA generates code without its optimisations, in a quarter of the time.
-
-    Derivatives are the largest programs here; what XLA optimises is run by the other test.
-    """
-    options = vars(pjrt)["xla_client"].CompileOptions
-
-    def plain() -> Any:
-        made = options()
-        made.env_option_overrides = [
-            ("xla_cpu_use_fusion_emitters", False),
-            ("xla_backend_optimization_level", 0),
-        ]
-        return made
-
-    monkeypatch.setattr("verax.compiler.backend.pjrt.xla_client.CompileOptions", plain)
-
-
-@cases
+@some_optimized
 def test_runs_and_batches(case: Case) -> None:
     Ways(case).runs()
     Ways(case).batches()
 
 
 @cases
-@pytest.mark.usefixtures("compiled_plainly")
 def test_differentiates(case: Case) -> None:
     Ways(case).differentiates()
     backend().forget()

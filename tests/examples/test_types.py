@@ -12,6 +12,8 @@ import pytest
 from tests.typed.checkers import ROOT, mypy_text, pyright_text
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+pytestmark = pytest.mark.xdist_group("checkers")
+
 MISTAKES = [
     ("train_lm.py", "self.head(self.norm(x))", "self.norm(self.head(x))"),
     ("train_lm.py", "cross_entropy(scores, tokens[:, 1:])", "cross_entropy(scores, tokens)"),
@@ -33,8 +35,8 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("checkers")
 
 
-def test_mypy_with_the_plugin(scratch: Path) -> None:
-    assert mypy_text(EXAMPLES, scratch, plugin=True).startswith("Success")
+def test_mypy_with_the_plugin(scratch: Path, library: Path) -> None:
+    assert mypy_text(EXAMPLES, scratch, plugin=True, library=library).startswith("Success")
 
 
 def test_pyright(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import verax as vx
 from tests.lang.programs import LETTERS, PROGRAMS, RNG, X, word
 
+pytestmark = pytest.mark.optimized
+
 programs = pytest.mark.parametrize("name", PROGRAMS)
 DERIVATIVES = ("grad", "jvp", "vjp")
 

@@ -27,6 +27,8 @@ from verax.compiler.ir.program import Program
 from verax.compiler.ir.types import ArrayType, Type
 from verax.compiler.ops.table import Example, examples, recast, spelling
 
+pytestmark = pytest.mark.optimized
+
 EXAMPLES = [e for e in examples() if spelling(e.op) not in ELSEWHERE]
 AT_ONCE = 6
 GROUPS = [EXAMPLES[i : i + AT_ONCE] for i in range(0, len(EXAMPLES), AT_ONCE)]

@@ -52,7 +52,12 @@ def claims(case: Case, law: Law, draw: Callable[[Any], Any]) -> list[Claim]:
 
 
 PAIRS = [
-    pytest.param(case, law, id=f"{law.name}-{case.name}")
+    pytest.param(
+        case,
+        law,
+        id=f"{law.name}-{case.name}",
+        marks=[pytest.mark.optimized] if law.name == "reference" else [],
+    )
     for law in LAWS
     for case in CASES
     if law.applies(case)

@@ -121,12 +121,20 @@ def types(*dtypes: DType) -> Sequence[ArrayType]:
 @pytest.mark.parametrize(
     ("op", "dtypes", "message"),
     [
-        (arithmetic.MAX, [complex64] * 2, "maximum takes bool or int or uint or float operands, got"),
+        (
+            arithmetic.MAX,
+            [complex64] * 2,
+            "maximum takes bool or int or uint or float operands, got",
+        ),
         (arithmetic.CEIL, [int32], r"ceil takes float operands, got int32\[2\]"),
         (arithmetic.COMPLEX, [float16] * 2, "no complex dtype has parts of float16"),
         (arithmetic.POW, [float32, int32], "pow takes operands of one dtype, got float32, int32"),
         (arithmetic.ABS, [float32] * 2, "abs takes 1 operands, got 2"),
-        (Compare("LT"), [complex64] * 2, r"less takes real operands, got complex64\[2\]: complex numbers have no order"),
+        (
+            Compare("LT"),
+            [complex64] * 2,
+            r"less takes real operands, got complex64\[2\]: complex numbers have no order",
+        ),
         (Bitcast(uint8), [float32], "bitcast keeps the width: float32 has 32 bits, uint8 has 8"),
         (Bitcast(uint8), [bool_], "bitcast takes integers and real floating point, not bool"),
     ],

@@ -48,6 +48,8 @@ from verax.compiler.passes.linearize import linearize
 from verax.compiler.passes.transpose import transpose
 from verax.compiler.passes.vectorize import vectorize
 
+pytestmark = pytest.mark.optimized
+
 N, M, K = dim("n"), dim("m"), dim("k")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 from tests.passes import pass_laws, zoo
 from tests.passes.evaluator import Array, evaluate, random_inputs
@@ -15,6 +16,8 @@ from verax.compiler.backend import backend
 from verax.compiler.ir.program import Builder, Program
 from verax.compiler.ir.types import KeyType
 from verax.compiler.passes.vectorize import vectorize
+
+pytestmark = pytest.mark.optimized
 
 CONTROL = [
     "call", "cond", "choice", "newton", "grow", "rnn", "backwards", "no steps", "scan of cond",

@@ -18,6 +18,8 @@ import pytest
 
 import verax as vx
 
+pytestmark = pytest.mark.optimized
+
 r = vx.random
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 LOGITS = np.linspace(-1, 2, 12).reshape(3, 4).astype(np.float32)

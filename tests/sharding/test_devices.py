@@ -37,6 +37,8 @@ from verax.sharding.cuts import Cuts
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import Spec
 
+pytestmark = pytest.mark.optimized
+
 MESH = Mesh(data=2, model=2)
 EIGHT = Mesh(data=4, model=2)
 D, M = ("data",), ("model",)

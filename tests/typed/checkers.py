@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,26 +41,42 @@ class CheckerFailed(Exception):
 
 
 def mypy(
-    files: Sequence[Path], scratch: Path, *, plugin: bool, options: Sequence[str] = ()
+    files: Sequence[Path],
+    scratch: Path,
+    *,
+    plugin: bool,
+    library: Path | None = None,
+    options: Sequence[str] = (),
 ) -> list[Error]:
     """The errors of one run of ``mypy --strict`` over all files; see ``mypy_text``."""
-    return errors_in(mypy_text(files, scratch, plugin=plugin, options=options))
+    return errors_in(mypy_text(files, scratch, plugin=plugin, library=library, options=options))
 
 
 def mypy_text(
-    files: Sequence[Path], scratch: Path, *, plugin: bool, options: Sequence[str] = ()
+    files: Sequence[Path],
+    scratch: Path,
+    *,
+    plugin: bool,
+    library: Path | None = None,
+    unknown_shapes: bool = False,
+    options: Sequence[str] = (),
 ) -> str:
     """What one run of ``mypy --strict`` over all files says.
 
     Args:
         scratch: an empty folder, or one that earlier runs left their cache in.
         plugin: whether the plugin of the library is on.
+        library: a folder whose cache to begin with; see ``conftest``.
+        unknown_shapes: whether the plugin notes where a shape is not known.
     """
     config = scratch / ("plugin.ini" if plugin else "plain.ini")
     bases = {str(ROOT), *(str(f.parent) for f in files if ROOT not in f.parents)}
     plugins = f"plugins = {PLUGIN}" if plugin else ""
     cache = scratch / f"cache-{config.stem}"
-    config.write_text(_MYPY.format(paths=":".join(sorted(bases)), cache=cache, plugins=plugins))
+    if library is not None and not cache.exists():
+        shutil.copytree(library / ".mypy_cache", cache)
+    text = _MYPY.format(paths=":".join(sorted(bases)), cache=cache, plugins=plugins)
+    config.write_text(text + ("[verax-mypy]\nunknown_shapes = true\n" if unknown_shapes else ""))
     command = [sys.executable, "-m", "mypy", "--config-file", config, *options, *files]
     done = subprocess.run(
         [str(x) for x in command], cwd=ROOT, capture_output=True, text=True, check=False

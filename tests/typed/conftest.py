@@ -1,4 +1,4 @@
-"""What tests of checkers share: mypy's cache of the library."""
+"""Tests of checkers share what mypy knows of the library, so they run in one process."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.typed.projects import Project
 
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose cache has the library."""
-    sources = {"first": "import verax as vx\nx = vx.zeros((2, 3)).T\n"}
-    project = Project(tmp_path_factory.mktemp("library"), None, sources)
-    assert project.check() == []
-    return project.folder
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("checkers"))

@@ -79,11 +79,11 @@ def test_examples_run(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Score, Score, Killed]:
+def checked(tmp_path_factory: pytest.TempPathFactory, library: Path) -> tuple[Score, Score, Killed]:
     """One run of mypy with the plugin over everything, a sample of mutants with it."""
     scratch = tmp_path_factory.mktemp("typed")
     batch = Batch(mutate.sample(CORRECT, MUTANTS), scratch / "mutants")
-    errors = mypy([*BUGS, *CORRECT, *batch.files], scratch, plugin=True)
+    errors = mypy([*BUGS, *CORRECT, *batch.files], scratch, plugin=True, library=library)
     return score(BUGS, errors), score(CORRECT, errors), batch.result(errors)
 
 

@@ -1,7 +1,8 @@
 """The typing guide: what it says that the checker says, the checker says.
 
 Each block of Python that a block of text follows is a module; the text is what mypy with the plugin
-says of it. UPDATE_GOLDEN=1 writes the texts anew. What Python answers, it answers.
+says of it, with the notes on unknown shapes where the block begins with that setting.
+UPDATE_GOLDEN=1 writes the texts anew. What Python answers, it answers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from tests.typed.checkers import ROOT, mypy_text
 GUIDE = ROOT / "docs" / "typing.md"
 _BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
 
+NOTES = "# unknown_shapes = true\n"
+
 
 def blocks() -> tuple[str, list[tuple[str, str]]]:
     """What all examples begin with, and each example with its text."""
@@ -26,14 +29,18 @@ def blocks() -> tuple[str, list[tuple[str, str]]]:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def said(tmp_path_factory: pytest.TempPathFactory, library: Path) -> list[str]:
     """What mypy says of each example."""
     folder = tmp_path_factory.mktemp("guide")
     start, examples = blocks()
     paths = [folder / f"example_{i}.py" for i in range(len(examples))]
     for path, (code, _) in zip(paths, examples):
         path.write_text(f"{start}\n\n{code}")
-    lines = mypy_text(paths, folder, plugin=True).splitlines()
+    noted = [path for path, (code, _) in zip(paths, examples) if code.startswith(NOTES)]
+    lines = mypy_text(
+        [p for p in paths if p not in noted], folder, plugin=True, library=library
+    ).splitlines()
+    lines += mypy_text(noted, folder, plugin=True, unknown_shapes=True).splitlines()
     return [_of(path, lines) for path in paths]
 
 

@@ -24,9 +24,9 @@ SHORT = (
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def said(tmp_path_factory: pytest.TempPathFactory, library: Path) -> dict[str, str]:
     """Per file what mypy says of it: one run for all."""
-    text = mypy_text(FILES, tmp_path_factory.mktemp("mypy"), plugin=True)
+    text = mypy_text(FILES, tmp_path_factory.mktemp("mypy"), plugin=True, library=library)
     out: dict[str, list[str]] = {path.stem: [] for path in FILES}
     for line in text.splitlines():
         place, _, rest = line.partition(": ")
