@@ -101,3 +101,7 @@ class ShardingError(VeraxError, ValueError):
     """A mesh or a spec that does not fit: unknown axis, indivisible dimension, axis used twice."""
 
     code = "verax-sharding"
+
+
+class IndivisibleError(ShardingError):
+    """A dimension does not divide into as many parts as the mesh cuts it into."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from verax.sharding.cuts import Cuts, axes_of, no_cuts
-from verax.sharding.errors import ShardingError
+from verax.sharding.errors import IndivisibleError, ShardingError
 from verax.sharding.mesh import Mesh
 
 __all__ = ["Cuts", "Entry", "P", "Spec", "axes_of", "no_cuts", "p_of", "spec"]
@@ -149,10 +149,10 @@ def check_cuts(mesh: Mesh, cuts: Cuts, shape: Sequence[Any]) -> None:
 
 def _indivisible(
     mesh: Mesh, axes: tuple[str, ...], i: int, n: int, shape: Sequence[Any]
-) -> ShardingError:
+) -> IndivisibleError:
     parts = mesh.parts(axes)
     over = " * ".join(f"{axis!r} (size {mesh.size(axis)})" for axis in axes)
-    return ShardingError(
+    return IndivisibleError(
         f"dimension {i} of an array of shape {_show(shape)} has size {n}, which does not divide "
         f"into the {parts} parts of {over}",
         fix=f"pad dimension {i} to {-(-n // parts) * parts}, or leave it uncut",

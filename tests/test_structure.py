@@ -122,7 +122,8 @@ def test_every_error_is_a_public_name() -> None:
         assert getattr(verax, kind.__name__) is kind
         assert kind.__module__ == "verax"
         assert kind.code.startswith("verax")
-    assert len({kind.code for kind in kinds}) == len(kinds)
+    own = [kind.code for kind in kinds if "code" in vars(kind)]  # others have that of their base
+    assert len(set(own)) == len(own)
 
 
 def test_nothing_imports_jax() -> None:

@@ -404,7 +404,7 @@ from verax.dsl.lang.updates import (
 from verax.dsl.lang.vjp import jvp, linearize, vjp
 from verax.dsl.lang.vmap import vmap
 from verax.dsl.lang.windows import reduce_window
-from verax.sharding.errors import ShardingError, VeraxError
+from verax.sharding.errors import IndivisibleError, ShardingError, VeraxError
 from verax.sharding.mesh import Mesh
 from verax.sharding.spec import P
 
@@ -444,6 +444,7 @@ __all__ = [
     "EscapedValueError",
     "ImmutableError",
     "IndexingError",
+    "IndivisibleError",
     "InternalError",
     "Jit",
     "KeyReuseError",

@@ -39,6 +39,9 @@ class Poly:
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Poly) and self.terms == other.terms)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Poly, (self.terms,)  # hashes of strings differ between processes
+
     def __add__(self, other: Size) -> Size:
         if not isinstance(other, (int, Poly)):
             return self._number(add, other)

@@ -116,6 +116,9 @@ class Deferred(Generic[D, *Terms]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("Deferred exists for checkers only")
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
 
 AnyDim: TypeAlias = Dim | int
 """The bound for type variables of dims: ``N = TypeVar("N", bound=vx.AnyDim)``."""

@@ -62,7 +62,7 @@ class Asked:
         if e in self._answers:
             found = self._answers[e]
         else:
-            found = self._answers[e] = self._find(e, self._lookup)
+            found = self._answers[e] = _find(e, self._lookup)
         proper = get_proper_type(found)
         return None if isinstance(proper, AnyType) else proper
 
@@ -71,13 +71,23 @@ class Asked:
         """Whether every question was answered."""
         return None not in self._answers.values()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether every question that had no answer has one now."""
+        return all(_find(e, self._lookup) for e, t in self._answers.items() if t is None)
+
     def holds(self, lookup: Lookup) -> bool:
         """Whether everything would be answered in the same way again."""
-        return all(self._find(e, lookup) == t for e, t in self._answers.items())
+        for e, t in self._answers.items():
+            found = _find(e, lookup)
+            if found is not t and found != t:
+                return False
+        return True
 
-    def _find(self, e: Expression, lookup: Lookup) -> Type | None:
-        found = lookup(e)
-        return _declared(e, lookup) if found is None else found
+
+def _find(e: Expression, lookup: Lookup) -> Type | None:
+    found = lookup(e)
+    return _declared(e, lookup) if found is None else found
 
 
 def _declared(e: Expression, lookup: Lookup) -> Type | None:

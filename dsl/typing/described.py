@@ -10,7 +10,7 @@ Law: described values have content equality, so that equal calls are worked out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from verax.compiler.ir.dtypes import DType
@@ -162,6 +162,12 @@ class Many:
 
     def __hash__(self) -> int:
         return hash((self.origin, self.element))
+
+    def __iter__(self) -> Iterator[Any]:
+        raise Undecided("the number of elements is not known")
+
+    def __len__(self) -> int:
+        raise Undecided("the number of elements is not known")
 
 
 class Opaque:

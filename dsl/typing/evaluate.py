@@ -44,7 +44,8 @@ from verax.dsl.typing.described import (
 )
 from verax.dsl.typing.layouts import Sizes, laid_out
 from verax.dsl.typing.merging import KEY, Case, dims_of, together
-from verax.sharding.errors import VeraxError
+from verax.dsl.typing.store import Store
+from verax.sharding.errors import IndivisibleError, VeraxError
 
 RANKS = (2, 1, 3)
 """How many dims a declared ``*Ds`` is tried as."""
@@ -78,6 +79,9 @@ def call(
         filled = _fill((args, dict(kwargs)), case, count(9))
         try:
             results.append((case, laid_out(f, filled, _attempt(f, filled), sizes)))
+        except IndivisibleError:  # by an axis whose size no type names
+            failures.append(Undecided("a dimension need not divide into two parts"))
+            continue
         except (VeraxError, Undecided) as error:
             failures.append(error)
             continue
@@ -270,24 +274,32 @@ def _put(x: Any, values: Mapping[str, Size]) -> Any:
 
 # memory ------------------------------------------------------------------------------------------
 
-_MET: dict[Any, Any] = {}
-
 
 def remembered(
-    f: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], sizes: Sizes | None = None
+    store: Store,
+    name: str,
+    f: Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
+    sizes: Sizes | None = None,
 ) -> Any:
-    """``call``, worked out once per description of the arguments."""
+    """``call``, worked out once per description of the arguments.
+
+    Args:
+        name: the full name of f; empty for a function that some other call gave.
+    """
     try:
-        key = f, _key((args, dict(kwargs)))
-        found = _MET.get(key)
+        key = name, _key((args, dict(kwargs)))
+        found = store.get(key) if name else None
     except TypeError:
         return call(f, args, kwargs, sizes)
     if found is None:
         try:
-            found = call(f, args, kwargs, sizes)
+            found = (call(f, args, kwargs, sizes),)
         except (VeraxError, Undecided) as error:
-            found = error.with_traceback(None)
-        _MET[key] = found = (found,)
+            found = (error.with_traceback(None),)
+        if name:
+            store.put(key, found)
     if isinstance(found[0], (VeraxError, Undecided)):
         raise found[0]
     return found[0]

@@ -54,12 +54,12 @@ from verax.dsl.typing.asking import KEY, Asked, holds_named, type_of_node
 from verax.dsl.typing.calls import Calls
 from verax.dsl.typing.consuming import CODE
 from verax.dsl.typing.finding import Finding
-from verax.dsl.typing.syntax import of_unit, parts
+from verax.dsl.typing.syntax import inside, of_unit, parts
 from verax.dsl.typing.takers import RANDOM
 from verax.dsl.typing.uses import Const, Group, Ref, State, Step, Value, merged
 from verax.dsl.typing.values import Outcomes, TooMuch
 
-__all__ = ["CODE", "analyse"]
+__all__ = ["CODE", "analyse", "speaks_of_keys"]
 _ROUNDS = 4  # loops over so few known items are unrolled
 
 
@@ -82,24 +82,32 @@ Ways: TypeAlias = tuple[list[State], list[Exit]]
 """The states in which the next statement runs, and the other ways out."""
 
 
-def analyse(unit: FuncItem | MypyFile, module: str, asked: Asked) -> list[Finding]:
+class Analysis(NamedTuple):
+    """The keys that are used twice, and in how many steps that was found."""
+
+    findings: list[Finding]
+    steps: int
+
+
+def analyse(unit: FuncItem | MypyFile, module: str, asked: Asked) -> Analysis:
     """The keys that a function, or the statements of a module, use twice.
 
     Args:
         module: the full name of the module that it stands in.
         asked: gives the types of expressions, as far as they are known.
     """
-    if not _speaks_of_keys(unit):
-        return []
+    if not any(map(_names_key, of_unit(unit))):  # there is nothing to follow
+        return Analysis([], 0)
     flow = Flow(unit, module, asked)
     with suppress(TooMuch, RecursionError):  # what was found until then stands
         flow.run(unit)
-    return sorted(flow.findings.values(), key=lambda f: (f.node.line, f.node.column))
+    findings = sorted(flow.findings.values(), key=lambda f: (f.node.line, f.node.column))
+    return Analysis(findings, flow.steps)
 
 
-def _speaks_of_keys(unit: FuncItem | MypyFile) -> bool:
-    """Whether a key may come up: else there is nothing to follow."""
-    return any(map(_names_key, of_unit(unit)))
+def speaks_of_keys(node: Node) -> bool:
+    """Whether a key is named in an expression."""
+    return any(map(_names_key, inside(node)))
 
 
 def _names_key(x: Node) -> bool:

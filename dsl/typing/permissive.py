@@ -6,7 +6,10 @@ not.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mypy.erasetype import erase_typevars
+from mypy.nodes import Decorator, SymbolNode
 from mypy.type_visitor import TypeTranslator
 from mypy.types import (
     AnyType,
@@ -33,18 +36,44 @@ def permissive(signature: CallableType, named: Named, *, function: bool = False)
     Args:
         function: the result is a function, and stays one.
     """
-    anything = named("builtins.object", [])
-    result: Type = signature.ret_type
+    arg_types, result = _parts(signature, named)
     if function:
-        result = erase_typevars(result)
-    elif mentions_arrays(result):
-        result = AnyType(TypeOfAny.special_form)
-    else:
-        result = opened(result, named)
+        result = erase_typevars(signature.ret_type)
+    return signature.copy_modified(arg_types=arg_types, ret_type=result, variables=[])
+
+
+class _Parts(NamedTuple):
+    """The types in a permissive signature."""
+
+    arg_types: list[Type]
+    result: Type
+
+
+_KEPT: dict[SymbolNode, tuple[CallableType, _Parts]] = {}
+"""By definition, with its type: what type variables stand for in a call changes nothing."""
+
+
+def _parts(signature: CallableType, named: Named) -> _Parts:
+    node = signature.definition
+    declared = node.func.type if isinstance(node, Decorator) else getattr(node, "type", None)
+    if node is None or not isinstance(declared, CallableType):
+        return _made(signature, named)
+    kept = _KEPT.get(node)
+    if kept is None or kept[0] is not declared:
+        kept = _KEPT[node] = declared, _made(declared, named)
+    parts = kept[1]
+    bound = len(parts.arg_types) - len(signature.arg_types)  # whether self was given
+    return parts if not bound else _Parts(parts.arg_types[bound:], parts.result)
+
+
+def _made(signature: CallableType, named: Named) -> _Parts:
+    anything = named("builtins.object", [])
+    ret: Type = signature.ret_type
+    result = AnyType(TypeOfAny.special_form) if mentions_arrays(ret) else opened(ret, named)
     arg_types = [
         anything if mentions_arrays(t) else t.accept(_Loose(named)) for t in signature.arg_types
     ]
-    return signature.copy_modified(arg_types=arg_types, ret_type=result, variables=[])
+    return _Parts(arg_types, result)
 
 
 def mentions_arrays(t: Type) -> bool:

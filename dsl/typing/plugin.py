@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from mypy.checker import TypeChecker
+from mypy.errorcodes import ATTR_DEFINED
 from mypy.nodes import (
     ARG_POS,
     ARG_STAR,
+    ARG_STAR2,
     ArgKind,
     CallExpr,
     Context,
@@ -51,10 +54,12 @@ from mypy.types import (
     CallableType,
     FunctionLike,
     Instance,
+    LiteralType,
     NoneType,
     Parameters,
     TupleType,
     Type,
+    TypeOfAny,
     UnionType,
     UnpackType,
     get_proper_type,
@@ -64,7 +69,7 @@ from verax.dsl.typing import flow, library
 from verax.dsl.typing.arithmetic import analyzed, check_dims, normal
 from verax.dsl.typing.binding import bound
 from verax.dsl.typing.counting import METHODS, POWER, counted, length, power
-from verax.dsl.typing.described import Misfit, Undecided
+from verax.dsl.typing.described import UNKNOWN, Misfit, Undecided
 from verax.dsl.typing.errors import note, outright, report
 from verax.dsl.typing.evaluate import call, remembered
 from verax.dsl.typing.names import ADD, ALIASES, MUL
@@ -72,6 +77,7 @@ from verax.dsl.typing.permissive import any_array, opened, permissive
 from verax.dsl.typing.reading import is_any, unions
 from verax.dsl.typing.settings import read_settings
 from verax.dsl.typing.site import DEFERRED, MoreAxes, Site
+from verax.dsl.typing.store import Store
 from verax.dsl.typing.structs import STRUCT, struct
 from verax.dsl.typing.unpacking import unpacked
 from verax.dsl.typing.unsupported import is_supported, unsupported
@@ -80,7 +86,8 @@ from verax.sharding.errors import VeraxError
 Call: TypeAlias = FunctionContext | MethodContext
 C = TypeVar("C")
 Arguments: TypeAlias = tuple[list[tuple[Any, Type]], dict[str, tuple[Any, Type]]]
-FUNCTIONS = frozenset({"verax.dsl.lang.jit.Jit", "verax.dsl.lang.signatures.Transformed"})
+JIT, JIT_MAKER = "verax.dsl.lang.jit.Jit", "verax.dsl.lang.jit.jit"
+FUNCTIONS = frozenset({JIT, "verax.dsl.lang.signatures.Transformed"})
 """The classes of what transformations give, in their signatures."""
 _REFUSED: Type = NoneType()
 _TRACE = os.environ.get("VERAX_TRACE") == "1"
@@ -103,8 +110,11 @@ class VeraxPlugin(Plugin):
         self._digest = _digest()
         self._analyzing = False
         self._settings = read_settings(options.config_file)
+        self._store = Store(_log(options), f"{self._digest} {sys.version}")
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
+        if not ctx.is_check:  # a module was checked, and goes into the cache
+            self._store.flush()
         return {"verax": self._digest, "settings": list(self._settings)}
 
     def named(self, fullname: str, args: list[Type]) -> Instance:
@@ -166,6 +176,9 @@ class VeraxPlugin(Plugin):
         return None if _is_library(fullname) else _safe(self._user_call)
 
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        owner, _, name = fullname.rpartition(".")
+        if owner == DEFERRED:
+            return _safe(lambda ctx: self._of_deferred(name, ctx))
         if library.attribute(fullname) is not None:
             return _safe(lambda ctx: self._attribute(fullname, ctx))
         return None if _is_library(fullname) else _safe(self._user_attribute)
@@ -265,16 +278,16 @@ class VeraxPlugin(Plugin):
             return None
         found: list[Type] = []
         for row in rows:
-            site = site or self._site(ctx, actuals)
+            site = site or self._site(ctx)
             try:
                 given = [a._replace(type=t) for a, t in zip(actuals, row)]
                 args, kwargs = self._read(site, given)
                 xs = tuple([x for x, _ in args]), {k: x for k, (x, _) in kwargs.items()}
                 try:
-                    made = remembered(f, *xs, site.sizes)
+                    made = remembered(self._store, name, f, *xs, site.sizes)
                 except Misfit:  # in every rank: let it be reported
                     site.open = False
-                    made = remembered(f, *xs, site.sizes)
+                    made = remembered(self._store, name, f, *xs, site.sizes)
                 found.append(site.result(made, name, args, kwargs))
             except Undecided as reason:
                 self._dark(ctx, reason)
@@ -293,7 +306,7 @@ class VeraxPlugin(Plugin):
     def _dark(self, ctx: Call | AttributeContext, reason: Undecided) -> None:
         """Say why a call was not evaluated, where that is asked for."""
         if self._settings.unknown_shapes:
-            first = str(reason).split("\n")[0]
+            first = re.sub(r"\?\d+", UNKNOWN, str(reason).split("\n")[0])
             note(ctx.api, f"the shape is not known here: {first}", ctx.context)
         if _TRACE:
             print(f"line {ctx.context.line}: not evaluated: {reason}", file=sys.stderr)
@@ -325,9 +338,9 @@ class VeraxPlugin(Plugin):
             raise Undecided("arguments of unknown number")
         return [(site.reader.type(item), item) for item in t.items]
 
-    def _site(self, ctx: Any, actuals: Sequence[Actual]) -> Site:
+    def _site(self, ctx: Any) -> Site:
         assert isinstance(ctx.api, TypeChecker)
-        return Site(ctx.api, ctx.context, self.named, [a.type for a in actuals])
+        return Site(ctx.api, ctx.context, self.named)
 
     def _attribute(self, fullname: str, ctx: AttributeContext) -> Type:
         if _in_library(ctx.api) or ctx.is_lvalue:
@@ -345,7 +358,7 @@ class VeraxPlugin(Plugin):
         default = get_proper_type(ctx.default_return_type)
         given = [a for a in actuals if not isinstance(a.expression, LambdaExpr)]
         late = len(given) < len(actuals) or any(_is_deferred(a.type) for a in actuals)
-        site = self._site(ctx, actuals)
+        site = self._site(ctx)
         try:
             args, kwargs = self._read(site, actuals)
             made = f(*[x for x, _ in args], **{k: x for k, (x, _) in kwargs.items()})
@@ -366,7 +379,7 @@ class VeraxPlugin(Plugin):
         """A call of what a transformation gave."""
         flow.report(ctx.api, ctx.context)
         actuals = list(_actuals(ctx))
-        site = self._site(ctx, [*actuals, Actual(ARG_POS, None, ctx.context, ctx.type)])
+        site = self._site(ctx)
         try:
             assert isinstance(ctx.type, Instance)
             f = site.built(ctx.type)
@@ -378,6 +391,21 @@ class VeraxPlugin(Plugin):
             return ctx.default_return_type
         found = self._evaluated(f, actuals, ctx, "", site)
         return ctx.default_return_type if found is None or found is _REFUSED else found
+
+    def _of_deferred(self, name: str, ctx: AttributeContext) -> Type:
+        """An attribute of what a transformation gave: a jitted function has some."""
+        assert isinstance(ctx.api, TypeChecker)
+        assert isinstance(ctx.type, Instance)
+        maker = get_proper_type(ctx.type.args[0])
+        if isinstance(maker, LiteralType) and maker.value == JIT_MAKER:
+            unknown = AnyType(TypeOfAny.special_form)
+            anything = Parameters(
+                [unknown, unknown], [ARG_STAR, ARG_STAR2], [None, None], is_ellipsis_args=True
+            )
+            jitted = self.named(JIT, [anything, unknown])
+            return ctx.api.expr_checker.analyze_external_member_access(name, jitted, ctx.context)
+        ctx.api.fail(f'A function has no attribute "{name}"', ctx.context, code=ATTR_DEFINED)
+        return ctx.default_attr_type
 
 
 def _safe(hook: Callable[[C], Type]) -> Callable[[C], Any]:
@@ -475,6 +503,12 @@ def _in_library(api: CheckerPluginInterface) -> bool:
     """Whether what is checked now is verax itself."""
     assert isinstance(api, TypeChecker)
     return api.tree.fullname.startswith(library.FOLDERS) or api.tree.fullname == "verax"
+
+
+def _log(options: Options) -> Path | None:
+    """Where what calls gave is kept: in the cache, if there is one."""
+    kept = options.incremental and options.cache_dir != os.devnull
+    return Path(options.cache_dir) / "verax-calls" if kept else None
 
 
 @lru_cache(1)

@@ -9,7 +9,7 @@ as far as types go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mypy.nodes import (
@@ -344,23 +344,6 @@ def axes_of(t: Type) -> tuple[str, ...]:
         return ()
     axes = [get_proper_type(a) for a in p.args[1:]]
     return tuple([str(a.value) for a in axes if isinstance(a, LiteralType)])
-
-
-def axes_in(t: Type, depth: int = 0) -> set[str]:
-    """All mesh axes that a type mentions."""
-    p = get_proper_type(t)
-    if depth > DEPTH or is_recursive(t):
-        return set()
-    if isinstance(p, Instance):
-        found = set(axes_of(p))
-        inner: Iterable[Type] = p.args
-    elif isinstance(p, CallableType):
-        found, inner = set(), (*p.arg_types, p.ret_type)
-    elif isinstance(p, (TupleType, UnionType)):
-        found, inner = set(), p.items
-    else:
-        return set()
-    return found.union(*[axes_in(a, depth + 1) for a in inner])
 
 
 def dtype_of(info: TypeInfo) -> DType | None:

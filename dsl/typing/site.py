@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ from verax.dsl.typing.names import (
     Names,
     anything,
 )
-from verax.dsl.typing.reading import DTYPE, Reader, axes_in
+from verax.dsl.typing.reading import DTYPE, Reader
 from verax.dsl.typing.structs import struct_fields
 from verax.sharding.mesh import Mesh
 
@@ -109,6 +110,11 @@ AXES: set[str] = set()
 """The mesh axes that any type has mentioned so far."""
 
 
+@lru_cache(None)
+def _mesh(axes: frozenset[str]) -> Mesh:
+    return Mesh(**dict.fromkeys(sorted(axes), 2))
+
+
 class MoreAxes(BaseException):
     """A type mentions a mesh axis that none had mentioned before: the call begins again."""
 
@@ -121,11 +127,9 @@ class Site:
             the user's say of one of these is not certain.
     """
 
-    def __init__(
-        self, api: TypeChecker, context: Context, named: Named, types: Sequence[Type] = ()
-    ) -> None:
+    def __init__(self, api: TypeChecker, context: Context, named: Named) -> None:
         self.api, self.context, self.named = api, context, named
-        self.mesh = Mesh(**dict.fromkeys(sorted(AXES.union(*map(axes_in, types))), 2))
+        self.mesh = _mesh(frozenset(AXES))
         self.names = Names(named)
         self.reader = Reader(self)
         self.sizes = Sizes()
@@ -136,10 +140,10 @@ class Site:
         return self.api.lookup_type_or_none(e) or self.api.get_expression_type(e)
 
     def mesh_of(self, cuts: Sequence[tuple[str, ...]]) -> Mesh:
-        """The mesh of the call; it has all the axes that its types mention.
+        """The mesh of the call; it has all the axes that any type mentions.
 
         Raises:
-            MoreAxes: these were not known when the call was begun.
+            MoreAxes: one of these was not known when the call was begun.
         """
         new = {axis for axes in cuts for axis in axes} - set(self.mesh.names)
         if new:

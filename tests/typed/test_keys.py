@@ -61,6 +61,17 @@ def test_messages(name: str) -> None:
     assert texts == [MESSAGES[name]]
 
 
+def test_large_functions() -> None:
+    """They are not analysed anew for every call, and what is wrong is found all the same."""
+    filler = "".join(f"    y{i} = float(len(str({i} + abs({i}))))\n" for i in range(400))
+    use = "    x = x + normal(k, ())\n"
+    head = "def f(k: Key, c: bool, d: bool) -> Any:\n    x = 0.0\n"
+    source = f"{PRELUDE}\n{head}{use}{filler}{use}{filler}    print(x)\n    return x\n"
+    [(line, message)] = checked({"large": source})["large"]
+    second = [i for i, text in enumerate(source.splitlines(), 1) if f"{text}\n" == use][1]
+    assert line == second, message
+
+
 class Writer:
     """Writes a random function of a key and two conditions."""
 

@@ -48,3 +48,9 @@ def bound(
     x: F32[Sharded[Literal[4], Data], Literal[3]],
 ) -> None:
     reveal_type(step(layer, x))
+
+
+def odd_sizes(x: F32[Sharded[Literal[3], Data], Feat], v: F32[Literal[5]]) -> None:
+    reveal_type(2 * x)
+    reveal_type(x.sum(axis=0))
+    reveal_type(vx.shard(v, MESH, P("data")))

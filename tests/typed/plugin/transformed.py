@@ -55,7 +55,9 @@ def control(x: F32[Time, Feat], b: F32[Batch, Feat], n: int) -> None:
     reveal_type(vx.map(vx.sum, x))
     reveal_type(vx.tree.map(lambda a: a.sum(), {"x": x}))
     reveal_type(vx.checkpoint(scores)(x[0], b))
-    reveal_type(vx.jit(lambda a: a.T)(x))
+    turned = vx.jit(lambda a: a.T)
+    reveal_type(turned(x))
+    reveal_type(turned.stage(x))
 
 
 def mistakes(w: F32[Feat], x: F32[Batch, Feat], labels: I32[Batch], xs: F32[Time, Feat]) -> Any:
@@ -68,3 +70,4 @@ def mistakes(w: F32[Feat], x: F32[Batch, Feat], labels: I32[Batch], xs: F32[Time
     vx.vmap(lambda a, b: a + b)(x)
     vx.grad(loss, argnums=2)(w, x[0])
     vx.vmap(lambda row: row @ x)(x)
+    vx.vmap(lambda row: row * 2).stage(x)
