@@ -13,7 +13,7 @@ BIN := .venv/bin
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	$(BIN)/pytest -n 2
 
 test-deep: .venv/ready

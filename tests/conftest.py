@@ -3,8 +3,8 @@
 The checker of the IR runs on every program that any test builds, so after every pass.
 
 XLA generates code without its optimisations here, in a third of the time, except in tests that are
-marked ``optimized`` and in processes that tests start: these compile as users do, as all tests do
-in the deep profile.
+marked ``optimized`` and in most processes that tests start: these compile as users do, as all tests
+do in the deep profile.
 """
 
 from __future__ import annotations

@@ -225,6 +225,8 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path) -> None:
         hangs=HEAD + "import os, time\ndef f(x: F32[Batch]) -> F32[Batch]:\n"
         "    os.mkdir('started')\n    time.sleep(100)\n    return x\n",
     )
+    # shells ignore interrupts in what they start in the background, and children inherit that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "verax", "check", "hangs.py", "--timeout", "90"],
         cwd=tmp_path,
@@ -234,6 +236,7 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 60
     while not (tmp_path / "started").exists() and time.monotonic() < end:
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -36,14 +37,14 @@ CASES: tuple[Case, ...] = (
     *signals.CASES,
 )
 
-cases = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-some_optimized = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=() if i % 4 else pytest.mark.optimized, id=case.name)
-        for i, case in enumerate(CASES)
-    ],
-)
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+RUN = [
+    pytest.param(case, marks=() if i % 4 else pytest.mark.optimized, id=case.name)
+    for i, case in enumerate(CASES)
+]
+DIFFERENTIATED = [
+    pytest.param(case, DEEP or i % 2 == 0, id=case.name) for i, case in enumerate(CASES)
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,15 +54,15 @@ def forgotten() -> Iterator[None]:
     backend().forget()
 
 
-@some_optimized
+@pytest.mark.parametrize("case", RUN)
 def test_runs_and_batches(case: Case) -> None:
     Ways(case).runs()
     Ways(case).batches()
 
 
-@cases
-def test_differentiates(case: Case) -> None:
-    Ways(case).differentiates()
+@pytest.mark.parametrize(("case", "sharded"), DIFFERENTIATED)
+def test_differentiates(case: Case, sharded: bool) -> None:
+    Ways(case).differentiates(sharded=sharded)
     backend().forget()
 
 

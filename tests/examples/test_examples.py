@@ -18,8 +18,12 @@ import verax as vx
 from examples import train_lm
 from verax import P
 
+pytestmark = pytest.mark.xdist_group("examples")
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = train_lm.Config(width=32, heads=4, layers=2, context=32, batch=8, dropout=0.1, steps=20)
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+"""Where it does not matter how fast the code is that XLA makes, or what is fused."""
 SMALL_FLAGS = ["--width", "32", "--heads", "4", "--layers", "1", "--context", "32", "--batch", "8"]
 
 
@@ -46,6 +50,10 @@ def test_the_mesh_does_not_change_the_losses(data: int, model: int, alone: list[
     assert found[-1] < found[0] - 0.5
 
 
+def quick() -> dict[str, str]:
+    return {**os.environ, "XLA_FLAGS": QUICK}
+
+
 def start(*flags: str, **kwargs: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *flags],
@@ -69,15 +77,16 @@ def test_train_lm_ends_with_a_line_for_scripts_and_resumes(tmp_path: Path) -> No
         last,
     )
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    out = finish(start(*flags, "--steps", "8", "--mesh", "1x2", "--resume"))
+    out = finish(start(*flags, "--steps", "8", "--mesh", "1x2", "--resume", env=quick()))
     assert "steps=8" in out.splitlines()[-1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT is sent the POSIX way")
 def test_ctrl_c_leaves_a_checkpoint(tmp_path: Path) -> None:
     process = start(
-        "examples/train_lm.py", *SMALL_FLAGS, "--out", str(tmp_path), "--steps", "100000"
-    )
+        "examples/train_lm.py", *SMALL_FLAGS, "--out", str(tmp_path), "--steps", "100000",
+        env=quick(),
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     assert process.stdout is not None
     for line in process.stdout:  # the 50th step has its line

@@ -51,15 +51,20 @@ def claims(case: Case, law: Law, draw: Callable[[Any], Any]) -> list[Claim]:
     return out
 
 
+def compiled_as_for_users(k: int, case: Case, law: Law) -> bool:
+    """Every fourth case, and what XLA's plain code gets wrong: bool and 4-bit operands."""
+    return law.name == "reference" and (k % 4 == 0 or case.name in ("pow", "clamp"))
+
+
 PAIRS = [
     pytest.param(
         case,
         law,
         id=f"{law.name}-{case.name}",
-        marks=[pytest.mark.optimized] if law.name == "reference" else [],
+        marks=pytest.mark.optimized if compiled_as_for_users(k, case, law) else (),
     )
     for law in LAWS
-    for case in CASES
+    for k, case in enumerate(CASES)
     if law.applies(case)
 ]
 
