@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.typed.projects import Project
 from verax.compiler.backend import pjrt
@@ -64,6 +65,26 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(tmp_path_factory.mktemp("library"), None, sources)
     assert project.check() == []
     return project.folder
+
+
+TOGETHER = {
+    "tests/typed/": "checkers",
+    "tests/examples/test_types": "checkers",
+    "tests/ex": "examples",
+}
+"""How the names of tests begin that share a cache, and so run in one process."""
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """What belongs together is one piece of work; every other test is one of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = [name for start, name in TOGETHER.items() if nodeid.startswith(start)]
+        return found[0] if found else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    return _Scheduling(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

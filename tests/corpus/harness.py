@@ -134,11 +134,12 @@ class Ways:
         close(many(*batch), want, self.case.tolerance, "vmap")
         close(many(*cut(batch)), want, self.case.tolerance, "sharded over its batch")
 
-    def differentiates(self, *, sharded: bool) -> None:
+    def differentiates(self, *, whole: bool) -> None:
         """Forward is the difference quotient, reverse is the adjoint of forward, and so again.
 
         Args:
-            sharded: also over a batch that is cut over a mesh.
+            whole: as often as the case says, and also over a batch that is cut over a mesh; else
+                once.
         """
         if self.case.orders < 1:
             return
@@ -147,7 +148,7 @@ class Ways:
         types = self.jitted.stage(*xs).out_types
         u = [rng.standard_normal(t.shape) for t in types if t.dtype is vx.float64]
         assert u, "nothing to differentiate"
-        ways = Derivatives(self, u, v, w)
+        ways = Derivatives(self, u, v, w, self.case.orders if whole else 1)
         all_ways = vx.jit(ways.all)
         got = all_ways(*xs)
 
@@ -161,11 +162,11 @@ class Ways:
 
         agree("jvp", quotient("value", v), self.case.step)
         agree("vjp", got["jvp"], self.case.tolerance)
-        if self.case.orders > 1:
+        if ways.orders > 1:
             agree("jvp of jvp", quotient("jvp", w), self.case.step)
             agree("jvp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
             agree("vjp of vjp", got["jvp of jvp"], 10 * self.case.tolerance)
-        if not sharded:
+        if not whole:
             return
         last = "vjp" if self.case.reverse else "jvp"
         many = vx.jit(vx.vmap(ways.pulled if self.case.reverse else ways.slope))
@@ -185,6 +186,7 @@ class Derivatives:
     u: Tree
     v: Tree
     w: Tree
+    orders: int
 
     def weighed(self, *xs: Tree) -> Any:
         """A scalar for all results."""
@@ -209,7 +211,7 @@ class Derivatives:
     def all(self, *xs: Tree) -> dict[str, Any]:
         """By the name of each way."""
         case, out = self.ways.case, {}
-        if case.orders == 1:
+        if self.orders == 1:
             out["value"], out["jvp"] = self.pushed(*xs)
             if case.reverse:
                 out["vjp"] = self.pulled(*xs)

@@ -39,11 +39,11 @@ CASES: tuple[Case, ...] = (
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 RUN = [
-    pytest.param(case, marks=() if i % 4 else pytest.mark.optimized, id=case.name)
+    pytest.param(case, marks=() if i % 8 else pytest.mark.optimized, id=case.name)
     for i, case in enumerate(CASES)
 ]
 DIFFERENTIATED = [
-    pytest.param(case, DEEP or i % 2 == 0, id=case.name) for i, case in enumerate(CASES)
+    pytest.param(case, DEEP or i % 3 == 0, id=case.name) for i, case in enumerate(CASES)
 ]
 
 
@@ -60,9 +60,9 @@ def test_runs_and_batches(case: Case) -> None:
     Ways(case).batches()
 
 
-@pytest.mark.parametrize(("case", "sharded"), DIFFERENTIATED)
-def test_differentiates(case: Case, sharded: bool) -> None:
-    Ways(case).differentiates(sharded=sharded)
+@pytest.mark.parametrize(("case", "whole"), DIFFERENTIATED)
+def test_differentiates(case: Case, whole: bool) -> None:
+    Ways(case).differentiates(whole=whole)
     backend().forget()
 
 

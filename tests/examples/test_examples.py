@@ -18,8 +18,6 @@ import verax as vx
 from examples import train_lm
 from verax import P
 
-pytestmark = pytest.mark.xdist_group("examples")
-
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = train_lm.Config(width=32, heads=4, layers=2, context=32, batch=8, dropout=0.1, steps=20)
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"

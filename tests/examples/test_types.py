@@ -12,8 +12,6 @@ import pytest
 from tests.typed.checkers import ROOT, mypy_text, pyright_text
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-pytestmark = pytest.mark.xdist_group("checkers")
-
 MISTAKES = [
     ("train_lm.py", "self.head(self.norm(x))", "self.norm(self.head(x))"),
     ("train_lm.py", "cross_entropy(scores, tokens[:, 1:])", "cross_entropy(scores, tokens)"),
