@@ -88,6 +88,9 @@ def call(
         if not found.open:
             break
     if results:
+        for failure in failures:
+            if type(failure) is Undecided:  # in one of the ways there is no telling
+                raise failure
         return results[0][1] if not found.open else together(results)
     first = failures[0]
     if isinstance(first, VeraxError) and found.certain(failures):
@@ -119,7 +122,8 @@ def _attempt(f: Callable[..., Any], filled: tuple[Any, dict[str, Any]]) -> Any:
             raise
         if len(found) == 1:
             return _without(found[0].result, set(found[0].values.values()))
-        found += islice(_successes(f, filled, rows[::-1]), FEW)
+        same: dict[str, Size] = dict.fromkeys(names, unknown[0])
+        found += islice(_successes(f, filled, [same, *rows[::-1]]), FEW)
         return together([(_NO_CASE, x.result) for x in found])
 
 

@@ -287,6 +287,7 @@ class Reader:
     def array(self, t: Instance) -> Any:
         """An array, open where its type is."""
         dtype = self._dtype(get_proper_type(t.args[0]))
+        self.site.open |= isinstance(dtype, SomeDType)
         dims = [self._dim(arg) for arg in t.args[1:]]
         cuts = tuple([axes_of(arg) for arg in t.args[1:]])
         if isinstance(dtype, SomeDType) or any(isinstance(n, Rest) for n in dims):

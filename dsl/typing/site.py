@@ -123,8 +123,8 @@ class Site:
     """A call, and the names in it.
 
     Attributes:
-        open: the rank of an argument is not known, so that several are tried; what functions of
-            the user's say of one of these is not certain.
+        open: the rank or the dtype of an argument is not known, so that several are tried; what
+            functions of the user's say of one of these is not certain.
     """
 
     def __init__(self, api: TypeChecker, context: Context, named: Named) -> None:
@@ -203,14 +203,14 @@ class Site:
 
     @contextmanager
     def _guessing(self) -> Iterator[None]:
-        """Where several ranks are tried, an error in one of them is not reported."""
+        """Where several ranks or dtypes are tried, an error in one of them is not reported."""
         if not self.open:
             yield
             return
         with guessing(self.api) as found:
             yield
         if found.has_new_errors():
-            raise Misfit("a function does not take every rank that its argument may have")
+            raise Misfit("a function does not take everything that its argument may be")
 
     def lambda_(self, e: LambdaExpr) -> UserFunction:
         """A lambda: its body is inferred for the types that it is called on."""

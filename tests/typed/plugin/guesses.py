@@ -1,9 +1,11 @@
 """Sizes of which nothing is known, under the plugin; what mypy says is in guesses.txt."""
 
-from typing import Any, reveal_type
+from typing import Any, TypeVarTuple, reveal_type
 
 import verax as vx
 from verax import F32
+
+Ds = TypeVarTuple("Ds")
 
 
 class Batch(vx.Dim): ...
@@ -42,3 +44,12 @@ def values(x: F32[Batch, Feat], rate: float, key: vx.random.Key) -> None:
     reveal_type(vx.nn.dropout(x, rate, key=key))  # which looks at the rate
     reveal_type(x.numpy())
     reveal_type(x.tolist())
+
+
+def same_unknown(y: F32[Any, Any], b: vx.Bool[Batch, Feat]) -> None:
+    reveal_type(vx.concat([y, y, y], axis=-1))
+    reveal_type(vx.vmap(lambda r, s: r + s)(b, abs(b)))
+
+
+def captured(x: F32[Batch, *Ds, Feat], y: F32[*tuple[Any, ...]]) -> None:
+    reveal_type(vx.vmap(lambda row: row + y)(x))
