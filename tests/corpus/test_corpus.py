@@ -43,7 +43,7 @@ RUN = [
     for i, case in enumerate(CASES)
 ]
 DIFFERENTIATED = [
-    pytest.param(case, DEEP or i % 3 == 0, id=case.name) for i, case in enumerate(CASES)
+    pytest.param(case, DEEP or i % 4 == 0, id=case.name) for i, case in enumerate(CASES)
 ]
 
 
