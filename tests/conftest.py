@@ -9,7 +9,6 @@ do in the deep profile.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.profiles import DEEP, PLAIN, PROFILE
 from tests.typed.projects import Project
 from verax.compiler.backend import pjrt
 from verax.compiler.ir.program import Builder, Program
@@ -28,7 +28,6 @@ settings.register_profile(
     "quick", max_examples=12, deadline=None, derandomize=True, suppress_health_check=_SLOW
 )
 settings.register_profile("deep", max_examples=150, deadline=None, suppress_health_check=_SLOW)
-PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 settings.load_profile(PROFILE)
 
 _finish = Builder.finish
@@ -48,10 +47,7 @@ _now = {"plain": False}
 def _compile_options() -> Any:
     made = _options()
     if _now["plain"]:
-        made.env_option_overrides = [
-            ("xla_cpu_use_fusion_emitters", False),
-            ("xla_backend_optimization_level", 0),
-        ]
+        made.env_option_overrides = list(PLAIN.items())
     return made
 
 
@@ -70,7 +66,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TOGETHER = {
     "tests/typed/": "checkers",
     "tests/examples/test_types": "checkers",
-    "tests/ex": "examples",
+    "tests/examples/": "examples",
 }
 """How the names of tests begin that share a cache, and so run in one process."""
 
@@ -89,4 +85,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Compile as the test that begins wants it."""
-    _now["plain"] = PROFILE != "deep" and item.get_closest_marker("optimized") is None
+    _now["plain"] = not DEEP and item.get_closest_marker("optimized") is None

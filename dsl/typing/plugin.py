@@ -113,8 +113,6 @@ class VeraxPlugin(Plugin):
         self._store = Store(_log(options), f"{self._digest} {sys.version}")
 
     def report_config_data(self, ctx: ReportConfigContext) -> Any:
-        if not ctx.is_check:  # a module was checked, and goes into the cache
-            self._store.flush()
         return {"verax": self._digest, "settings": list(self._settings)}
 
     def named(self, fullname: str, args: list[Type]) -> Instance:

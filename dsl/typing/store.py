@@ -1,8 +1,8 @@
 """What calls gave, kept in mypy's cache: most calls of an edited module are those it had before.
 
 The file is a log: each process appends what it worked out, in one write, and reads what stood there
-when it began; so workers and the daemon share it without locks. It holds for one state of verax's
-sources. Only plain descriptions are kept, no objects of mypy's, and reading makes no others.
+when it first asked; so workers and the daemon share it without locks. It holds for one state of
+verax's sources. Only plain descriptions are kept, no objects of mypy's; reading makes no others.
 
 Law: what is read back equals what was written, or it is not written.
 """
@@ -61,7 +61,7 @@ class Store:
         return self._found.get(key)
 
     def put(self, key: Any, value: Any) -> None:
-        """Remember a value; it is written with the next ``flush``."""
+        """Remember a value, and write it."""
         self._found[key] = value
         if self.path is None:
             return
@@ -69,6 +69,7 @@ class Store:
             text = pickle.dumps((key, value), pickle.HIGHEST_PROTOCOL)
             if _same(_Unpickler(BytesIO(text)).load(), (key, value)):
                 self._new.append(text)
+                self.flush()  # mypy ends without a word
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
             return  # it speaks of something that one process knows only
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +20,7 @@ from tests.corpus import (
     statistics,
 )
 from tests.corpus.harness import Case, Ways
+from tests.profiles import DEEP
 from verax.compiler.backend import backend
 
 CASES: tuple[Case, ...] = (
@@ -37,7 +37,6 @@ CASES: tuple[Case, ...] = (
     *signals.CASES,
 )
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 RUN = [
     pytest.param(case, marks=() if i % 8 else pytest.mark.optimized, id=case.name)
     for i, case in enumerate(CASES)

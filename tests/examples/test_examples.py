@@ -16,12 +16,11 @@ import pytest
 
 import verax as vx
 from examples import train_lm
+from tests.profiles import plain_process
 from verax import P
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = train_lm.Config(width=32, heads=4, layers=2, context=32, batch=8, dropout=0.1, steps=20)
-QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-"""Where it does not matter how fast the code is that XLA makes, or what is fused."""
 SMALL_FLAGS = ["--width", "32", "--heads", "4", "--layers", "1", "--context", "32", "--batch", "8"]
 
 
@@ -48,10 +47,6 @@ def test_the_mesh_does_not_change_the_losses(data: int, model: int, alone: list[
     assert found[-1] < found[0] - 0.5
 
 
-def quick() -> dict[str, str]:
-    return {**os.environ, "XLA_FLAGS": QUICK}
-
-
 def start(*flags: str, **kwargs: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *flags],
@@ -75,7 +70,7 @@ def test_train_lm_ends_with_a_line_for_scripts_and_resumes(tmp_path: Path) -> No
         last,
     )
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    out = finish(start(*flags, "--steps", "8", "--mesh", "1x2", "--resume", env=quick()))
+    out = finish(start(*flags, "--steps", "8", "--mesh", "1x2", "--resume", env=plain_process()))
     assert "steps=8" in out.splitlines()[-1]
 
 
@@ -83,7 +78,7 @@ def test_train_lm_ends_with_a_line_for_scripts_and_resumes(tmp_path: Path) -> No
 def test_ctrl_c_leaves_a_checkpoint(tmp_path: Path) -> None:
     process = start(
         "examples/train_lm.py", *SMALL_FLAGS, "--out", str(tmp_path), "--steps", "100000",
-        env=quick(),
+        env=plain_process(),
     )  # fmt: skip
     deadline = time.monotonic() + 120
     assert process.stdout is not None

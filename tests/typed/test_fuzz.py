@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.profiles import DEEP
 from tests.typed import fuzz
 from tests.typed.revealed import UNKNOWN, ArrayOf, Listed, Plain, Reader, SizeOf, fits
 from verax.compiler.ir.sizes import dim
 
-DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 SEEDS = range(5) if DEEP else range(1)
 PROGRAMS = 1000 if DEEP else 100
 
